@@ -510,7 +510,8 @@ enum {
   KAD_BUCKET_MAX = 128 /* contacts of a bucket */
 };
 
-struct kad_store; /* kadenza_store.h */
+struct kad_store;        /* kadenza_store.h */
+struct kad_network_keys; /* kadenza_network_key.h */
 
 /* The options of a node that are switches, numbers, or choices of a name (a
  * uint8_t: see kadenza_option.h): type, name, default, smallest, greatest, unit
@@ -608,6 +609,7 @@ struct kad_config {
   const struct kad_codec *codec; /* NULL: KRPC; a policy's codec comes first */
   struct kad_store *store; /* NULL: a memory store of the node's own. Borrowed
                               until the node is freed; see kadenza_store.h */
+  const struct kad_network_keys *network_keys; /* NULL: not sealed; copied */
 };
 
 /* Fills `config` with the defaults. */
@@ -942,6 +944,9 @@ KAD_API bool kad_node_observed(const struct kad_node *node, unsigned family,
   X(dropped_malformed, "datagrams dropped: malformed")                 \
   X(dropped_martian, "datagrams dropped: from addresses not allowed")  \
   X(dropped_blocked, "datagrams dropped: from blocked addresses")      \
+  X(dropped_unsealed, "datagrams dropped: no network key opens them")  \
+  X(dropped_stale, "datagrams dropped: sealed at another time")        \
+  X(dropped_replayed, "datagrams dropped: received before")            \
   X(dropped_limited, "queries dropped: over a rate limit")             \
   X(dropped_unmatched, "replies dropped: to no query")                 \
   X(dropped_read_only, "queries dropped: the node is read-only")       \

@@ -1,5 +1,6 @@
 #include "lua/node.h"
 
+#include "kadenza_network_key.h"
 #include "kadenza_socket.h"
 #include "lua/argument.h"
 #include "lua/blocklist.h"
@@ -239,10 +240,10 @@ static int push_publications(lua_State *L) {
   return 1;
 }
 
-/* node:max_datagram() → bytes of the largest datagram that it sends */
-static int node_max_datagram(lua_State *L) {
+/* node:message_room() → bytes of the largest message that it sends */
+static int node_message_room(lua_State *L) {
   const struct kad_lua_node *const self = kad_lua_check_node(L, 1);
-  lua_pushinteger(L, kad_node_config(self->link->node)->max_reply);
+  lua_pushinteger(L, (lua_Integer)kad_node_message_room(self->link->node));
   return 1;
 }
 
@@ -367,7 +368,7 @@ static const luaL_Reg shared_methods[] = {
     {"publish", node_publish},
     {"unpublish", node_unpublish},
     {"publications", node_publications},
-    {"max_datagram", node_max_datagram},
+    {"message_room", node_message_room},
     {NULL, NULL},
 };
 

@@ -1,5 +1,6 @@
 #include "policy/verdict.h"
 
+#include "kadenza_network_key.h"
 #include "lua/argument.h"
 #include "lua/bencode.h"
 #include "lua/field.h"
@@ -176,12 +177,12 @@ static void read_seconds(lua_State *L, struct kad_runner *runner) {
 static void report_size(lua_State *L, const struct kad_runner *runner) {
   const struct kad_node *const node = runner->host->link->node;
   const size_t len = runner->result.reply.len;
-  if (node != NULL && len + REPLY_FRAME > kad_node_config(node)->max_reply) {
+  if (node != NULL && len + REPLY_FRAME > kad_node_message_room(node)) {
     const char *const text = lua_pushfstring(
         L,
         "the reply is too large: it has %d bytes, and with what the node adds "
         "it can have %d (max_reply)",
-        (int)len, (int)kad_node_config(node)->max_reply);
+        (int)len, (int)kad_node_message_room(node));
     kad_hook_failure_report_text(runner->hook, text);
     lua_pop(L, 1);
   }

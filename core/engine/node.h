@@ -42,6 +42,7 @@
 #include "rpc/limiter.h"
 #include "rpc/proven_addresses.h"
 #include "rpc/rpc.h"
+#include "rpc/sealing.h"
 #include "rpc/turn.h"
 #include "wire/codec.h"
 
@@ -55,6 +56,7 @@ struct kad_node {
   const struct kad_codec *codec;          /* used if the policy has none */
   struct kad_table *tables[KAD_FAMILIES]; /* NULL: no socket of that family */
   struct kad_limiter *limiter;            /* NULL: limits are off */
+  struct kad_sealing *sealing;            /* NULL: the node is not sealed */
   struct kad_address_set blocked;
   struct kad_address_set exempt; /* from the limiter */
   struct kad_store *store;

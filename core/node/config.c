@@ -1,5 +1,7 @@
 #include "node/config.h"
 
+#include "wire/seal.h"
+
 #include <string.h>
 
 enum {
@@ -110,7 +112,9 @@ void kad_config_default(struct kad_config *config) {
 }
 
 bool kad_config_is_valid(const struct kad_config *config) {
-  bool is_valid = config->id_bits == 160 || config->id_bits == 256;
+  bool is_valid =
+      (config->id_bits == 160 || config->id_bits == 256) &&
+      (config->network_keys == NULL || kad_seal_takes(config->network_keys));
   for (size_t i = 0; i < OPTION_COUNT; i++) {
     const uint64_t value = kad_config_get(config, &options[i]);
     is_valid = is_valid && value >= options[i].min && value <= options[i].max;

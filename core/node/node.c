@@ -47,7 +47,11 @@ static int init_parts(struct kad_node *node) {
   kad_turn_init(node);
   kad_map_init(&node->storing, &node->env.allocator, node->map_secret);
   kad_pending_hooks_init(node);
-  return kad_configure_limiter(node, config, limiter_secret, &node->limiter);
+  const int error = kad_sealing_new(node, config->network_keys);
+  config->network_keys = NULL; /* the caller's, who may have wiped them */
+  return error == 0 ? kad_configure_limiter(node, config, limiter_secret,
+                                            &node->limiter)
+                    : error;
 }
 
 static int init_store(struct kad_node *node) {
@@ -111,6 +115,7 @@ void kad_node_free(struct kad_node *node) {
     kad_table_free(node->tables[i]);
   }
   kad_limiter_free(node->limiter);
+  kad_sealing_free(node);
   kad_address_set_deinit(&node->blocked, &allocator);
   kad_address_set_deinit(&node->exempt, &allocator);
   kad_verified_deinit(&node->verified);
@@ -197,13 +202,27 @@ static void receive_malformed(struct kad_node *node,
                   kad_slice_of("malformed message"));
 }
 
+/* Decodes a datagram that has been opened, and serves it. */
+static void receive_opened(struct kad_node *node,
+                           const struct kad_address *from,
+                           struct kad_slice datagram) {
+  struct kad_message message;
+  uint8_t scratch[KAD_CODEC_SCRATCH];
+  if (kad_datagram_read(node, datagram, scratch, &message) != 0) {
+    receive_malformed(node, from, datagram, &message);
+  } else if (message.kind == KAD_MESSAGE_QUERY) {
+    receive_query(node, from, datagram, &message);
+  } else {
+    kad_rpc_receive(node, from, &message);
+  }
+}
+
 void kad_node_receive(struct kad_node *node, const struct kad_address *from,
                       struct kad_slice datagram) {
+  uint8_t room[KAD_DATAGRAM_MAX];
   if (node == NULL || from == NULL) {
     return;
   }
-  struct kad_message message;
-  uint8_t scratch[KAD_CODEC_SCRATCH];
   assert(!node->sending);
   kad_clock_detect_suspend(node);
   node->stats.datagrams_in++;
@@ -214,12 +233,8 @@ void kad_node_receive(struct kad_node *node, const struct kad_address *from,
     node->stats.dropped_blocked++;
   } else if (datagram.len > KAD_DATAGRAM_MAX) {
     node->stats.dropped_malformed++;
-  } else if (kad_datagram_read(node, datagram, scratch, &message) != 0) {
-    receive_malformed(node, from, datagram, &message);
-  } else if (message.kind == KAD_MESSAGE_QUERY) {
-    receive_query(node, from, datagram, &message);
-  } else {
-    kad_rpc_receive(node, from, &message);
+  } else if (kad_sealing_open(node, from, &datagram, room)) {
+    receive_opened(node, from, datagram);
   }
 }
 

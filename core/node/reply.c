@@ -15,7 +15,6 @@
 #include "rpc/record_size.h"
 #include "wire/krpc.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -147,8 +146,8 @@ static bool halve_lists(struct kad_message *reply) {
 static void send_reply(struct kad_node *node,
                        const struct kad_reply_bound *bound,
                        struct kad_message *reply, uint64_t *counter) {
-  const size_t most = reply->record_count > 0 ? node->config.max_reply
-                                              : (size_t)KAD_RECORD_PAGE_MAX;
+  const size_t most = reply->record_count > 0 ? kad_datagram_room(node)
+                                              : kad_datagram_page_room(node);
   int error = kad_reply_bound_send(node, bound, reply, most);
   while (error == KAD_ETOOBIG && halve_lists(reply)) {
     error = kad_reply_bound_send(node, bound, reply, most);
@@ -357,6 +356,13 @@ struct page {
   bool is_measured; /* `room` is exact, if the codec is KRPC */
 };
 
+/* Returns the room of a reply without large records. */
+static size_t page_room(const struct kad_node *node,
+                        const struct kad_reply_bound *bound) {
+  const size_t usual = kad_datagram_page_room(node);
+  return bound->max < usual ? bound->max : usual;
+}
+
 /* Returns the bytes of the contacts in a reply. */
 static size_t contacts_size(const struct kad_node *node,
                             const struct kad_message *reply) {
@@ -371,10 +377,11 @@ static size_t contacts_size(const struct kad_node *node,
 static void begin_page(const struct kad_node *node, size_t limit,
                        struct kad_message *reply, struct page *page) {
   const size_t size = PAGE_OVERHEAD + contacts_size(node, reply);
+  const size_t usual = kad_datagram_page_room(node);
   *page = (struct page){
       .limit = limit,
       .room = limit > size ? limit - size : 0,
-      .extra = limit > KAD_RECORD_PAGE_MAX ? limit - KAD_RECORD_PAGE_MAX : 0,
+      .extra = limit > usual ? limit - usual : 0,
   };
   reply->has_next = true;
   reply->next = UINT32_MAX; /* the longest */
@@ -394,7 +401,7 @@ static void measure_page(struct kad_node *node, struct kad_message *reply,
 
 /* Adds a record if there is room. The first one may take the room of contacts,
  * so that a reader always gets the next record. Only a record that is too large
- * otherwise makes the datagram larger than KAD_RECORD_PAGE_MAX. */
+ * otherwise makes the datagram larger than KAD_DATAGRAM_PAGE_MAX. */
 static bool add_record(struct kad_node *node, const struct kad_record *record,
                        struct page *page, struct kad_message *reply) {
   const size_t size = kad_krpc_record_size(record);
@@ -468,10 +475,7 @@ void kad_reply_find_value(struct kad_node *node,
     return;
   }
   init_reply(node, incoming, &reply);
-  (void)add_contacts(node, incoming,
-                     bound.max < KAD_RECORD_PAGE_MAX ? bound.max
-                                                     : KAD_RECORD_PAGE_MAX,
-                     &reply);
+  (void)add_contacts(node, incoming, page_room(node, &bound), &reply);
   add_token(node, incoming, &reply, token);
   add_page(node, incoming, bound.max, &reply);
   const bool has_more =
@@ -535,10 +539,7 @@ void kad_reply_get(struct kad_node *node, const struct kad_incoming *incoming) {
   const struct kad_reply_bound bound =
       kad_reply_bound_of(node, incoming, KAD_DATAGRAM_MAX);
   init_reply(node, incoming, &reply);
-  (void)add_contacts(node, incoming,
-                     bound.max < KAD_RECORD_PAGE_MAX ? bound.max
-                                                     : KAD_RECORD_PAGE_MAX,
-                     &reply);
+  (void)add_contacts(node, incoming, page_room(node, &bound), &reply);
   add_token(node, incoming, &reply, token);
   reply.has_total = true;
   if (read_item(node, &query->target, &item)) {
@@ -606,8 +607,8 @@ static void reply_failed(struct kad_node *node,
   if (error == KAD_ETOOBIG) {
     (void)snprintf(text, sizeof text,
                    "the reply is too large: with what the node adds it can "
-                   "have %" PRIu32 " bytes (max_reply)",
-                   node->config.max_reply);
+                   "have %zu bytes (max_reply)",
+                   kad_datagram_room(node));
   }
   node->stats.unsent++;
   node->stats.hook_failures++;

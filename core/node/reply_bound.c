@@ -24,8 +24,12 @@ static bool is_proven(const struct kad_node *node,
 struct kad_reply_bound kad_reply_bound_of(const struct kad_node *node,
                                           const struct kad_incoming *incoming,
                                           size_t max) {
-  const size_t bounded = KAD_AMPLIFICATION_MAX * incoming->datagram.len;
-  max = max < node->config.max_reply ? max : node->config.max_reply;
+  /* The bytes on the wire count: sealing adds to the query and to the reply. */
+  const size_t overhead = kad_sealing_overhead(node);
+  const size_t bounded =
+      KAD_AMPLIFICATION_MAX * (incoming->datagram.len + overhead) - overhead;
+  const size_t room = kad_datagram_room(node);
+  max = max < room ? max : room;
   const bool is_cut = bounded < max && !is_proven(node, incoming);
   return (struct kad_reply_bound){.to = incoming->from.address,
                                   .max = is_cut ? bounded : max,

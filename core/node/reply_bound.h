@@ -20,14 +20,14 @@ enum {
 /* A query with its sender. Borrowed until the call returns. */
 struct kad_incoming {
   struct kad_contact from;
-  struct kad_slice datagram;
+  struct kad_slice datagram; /* opened, if the node is sealed */
   const struct kad_message *message;
 };
 
 /* Where a reply goes, and how large it may be. */
 struct kad_reply_bound {
   struct kad_address to;
-  size_t max;  /* bytes of the datagram */
+  size_t max;  /* bytes of the message */
   bool is_cut; /* the address is not proven, else `max` were larger */
 };
 

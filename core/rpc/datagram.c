@@ -20,6 +20,17 @@ static int encode(struct kad_node *node, const struct kad_message *message,
   return error == 0 && writer->len == 0 ? KAD_ECODEC : error;
 }
 
+size_t kad_datagram_room(const struct kad_node *node) {
+  return node->config.max_reply - kad_sealing_overhead(node);
+}
+
+size_t kad_datagram_page_room(const struct kad_node *node) {
+  const size_t overhead = kad_sealing_overhead(node);
+  const size_t most = node->config.max_reply;
+  return (most < KAD_DATAGRAM_PAGE_MAX ? most : KAD_DATAGRAM_PAGE_MAX) -
+         overhead;
+}
+
 bool kad_datagram_is_krpc(const struct kad_node *node) {
   return codec_of(node, node->ruleset) == kad_codec_krpc();
 }
@@ -34,7 +45,7 @@ int kad_datagram_send(struct kad_node *node, const struct kad_address *to,
 /* Encodes `message`, of at most `max` bytes. */
 static int encode_within(struct kad_node *node, struct kad_message *message,
                          uint8_t *datagram, size_t max, size_t *len) {
-  const uint32_t most = node->config.max_reply;
+  const size_t most = kad_datagram_room(node);
   struct kad_writer writer = {.cap = max < most ? max : most};
   writer.data = datagram;
   message->version =
@@ -58,7 +69,8 @@ int kad_datagram_send_within(struct kad_node *node,
     return error;
   }
   if (node->limiter != NULL &&
-      !kad_limiter_reply(node->limiter, len, kad_node_now(node))) {
+      !kad_limiter_reply(node->limiter, len + kad_sealing_overhead(node),
+                         kad_node_now(node))) {
     node->stats.dropped_limited++;
     return 0;
   }
@@ -80,11 +92,13 @@ int kad_datagram_encode(struct kad_node *node, struct kad_message *message,
 }
 
 void kad_datagram_pass(struct kad_node *node, const struct kad_address *to,
-                       struct kad_slice datagram) {
+                       struct kad_slice message) {
+  uint8_t room[KAD_DATAGRAM_MAX + KAD_SEAL_OVERHEAD];
   /* What waited may be for an address that has been blocked meanwhile. */
   if (node->closing || kad_address_set_has(&node->blocked, to)) {
     return;
   }
+  const struct kad_slice datagram = kad_sealing_close(node, message, room);
   node->stats.datagrams_out++;
   node->stats.bytes_out += datagram.len;
   node->sending = true;

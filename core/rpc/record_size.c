@@ -66,7 +66,7 @@ static bool fits_reply(struct kad_node *node, const struct kad_record *record) {
 bool kad_record_is_readable(struct kad_node *node,
                             const struct kad_record *record) {
   const bool is_small =
-      kad_krpc_record_size(record) + ANY_OVERHEAD <= node->config.max_reply;
+      kad_krpc_record_size(record) + ANY_OVERHEAD <= kad_datagram_room(node);
   if (is_small && kad_datagram_is_krpc(node)) {
     return true;
   }
@@ -74,8 +74,5 @@ bool kad_record_is_readable(struct kad_node *node,
 }
 
 size_t kad_record_store_room(const struct kad_node *node) {
-  const size_t most = node->config.max_reply < KAD_RECORD_PAGE_MAX
-                          ? node->config.max_reply
-                          : KAD_RECORD_PAGE_MAX;
-  return most - STORE_OVERHEAD;
+  return kad_datagram_page_room(node) - STORE_OVERHEAD;
 }

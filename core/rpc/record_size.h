@@ -8,12 +8,6 @@
 
 #include "kadenza.h"
 
-enum {
-  KAD_RECORD_PAGE_MAX = 1232 /* bytes of a datagram with more than one record,
-                                so that it is never fragmented: the minimum MTU
-                                of IPv6, 1280, without headers (RFC 8200 §5) */
-};
-
 /* Returns true if a store with `record` alone, and a reply with `record` alone,
  * have at most max_reply bytes, whatever the query is, the address of the
  * reader and the life that is left. The node's codec tells. */

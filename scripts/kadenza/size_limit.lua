@@ -22,7 +22,7 @@ function M.of_query(node, args, message, code)
   end
   return string.format("%s: the arguments have %d bytes, and the whole query "
     .. "can have %d (max_reply)", message, #core.encode(args or {}),
-    node.core:max_datagram())
+    node.core:message_room())
 end
 
 --- Makes a start of `task.wait` add the limit to the failure of a value that is

@@ -226,9 +226,22 @@ const struct kad_config *kad_values_config(struct kad_calls *it) {
     config->id_bits =
         kad_values_below(it, 2) == 0 ? 256 : (unsigned)kad_values_number(it);
   }
+  if (kad_values_below(it, 4) == 0) {
+    config->network_keys = kad_values_network_keys(it);
+  }
   config->has_id = kad_values_below(it, 8) == 0;
   config->id = make_id(it);
   return is_null(it) ? NULL : config;
+}
+
+/* Few different ones, so that nodes understand each other now and then. */
+const struct kad_network_keys *kad_values_network_keys(struct kad_calls *it) {
+  struct kad_network_keys *keys = kad_values_block(it, sizeof *keys);
+  keys->count = kad_values_below(it, KAD_NETWORK_KEYS_MAX + 2);
+  for (size_t i = 0; i < KAD_NETWORK_KEYS_MAX; i++) {
+    keys->keys[i][0] = (uint8_t)kad_values_below(it, 2);
+  }
+  return is_null(it) ? NULL : keys;
 }
 
 const struct kad_option *kad_values_option(struct kad_calls *it) {

@@ -6,6 +6,7 @@
 
 #include "dice.h"
 #include "kadenza_codec.h"
+#include "kadenza_network_key.h"
 #include "kadenza_option.h"
 #include "kadenza_sim.h"
 
@@ -36,6 +37,7 @@ const struct kad_record *kad_values_record(struct kad_calls *it);
 const struct kad_bencode *kad_values_bencode(struct kad_calls *it);
 struct kad_writer *kad_values_writer(struct kad_calls *it);
 const struct kad_config *kad_values_config(struct kad_calls *it);
+const struct kad_network_keys *kad_values_network_keys(struct kad_calls *it);
 const struct kad_option *kad_values_option(struct kad_calls *it);
 const struct kad_lookup_options *kad_values_options(struct kad_calls *it);
 const struct kad_sim_nat *kad_values_nat(struct kad_calls *it);

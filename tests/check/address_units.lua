@@ -26,6 +26,7 @@ local PLACES <const> = {
     ["core/membership/verification.c"] = "contacts being pinged",
     ["core/membership/observed_address.c"] = "reports of our address",
     ["core/operations/sybil_search.c"] = "holders beside a dense key",
+    ["core/rpc/sealing.c"] = "one notice for the log",
   },
   kad_address_subnet_size = {
     ["core/rpc/limiter.c"] = "queries and their cost a second",
@@ -42,6 +43,7 @@ local PLACES <const> = {
     ["core/net/udp/udp_socket.c"] = "wildcard sockets",
     ["core/net/udp/udp_interface.c"] = "interfaces",
     ["core/sim/nat.c"] = "addresses behind a NAT",
+    ["core/rpc/sealing.c"] = "one notice for the log, of a local address",
   },
   kad_address_ip_size = {
     ["core/base/address_range.c"] = "ranges that the operator wrote",

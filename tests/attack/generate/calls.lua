@@ -47,6 +47,7 @@ local BY_TYPE <const> = {
   ["const struct kad_bencode*"] = "kad_values_bencode(it)",
   ["struct kad_writer*"] = "kad_values_writer(it)",
   ["const struct kad_config*"] = "kad_values_config(it)",
+  ["const struct kad_network_keys*"] = "kad_values_network_keys(it)",
   ["const struct kad_option*"] = "kad_values_option(it)",
   ["const struct kad_lookup_options*"] = "kad_values_options(it)",
   ["const struct kad_sim_nat*"] = "kad_values_nat(it)",

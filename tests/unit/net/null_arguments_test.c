@@ -6,6 +6,7 @@
  * Tests core/net/network.c, core/node/node.c, core/operations. */
 #include "kadenza_codec.h"
 #include "kadenza_names.h"
+#include "kadenza_network_key.h"
 #include "kadenza_option.h"
 #include "kadenza_sim.h"
 #include "kadenza_socket.h"
@@ -19,6 +20,7 @@ static struct kad_node *node;
 static const struct kad_address address = {
     .ip = {20, 0, 0, 1}, .port = 6881, .family = 4};
 static const struct kad_id id = {{1}};
+static const struct kad_network_keys keys = {.count = 1};
 static const struct kad_slice text = {(const uint8_t *)"value", 5};
 
 static int begin(void **state) {
@@ -236,8 +238,14 @@ static void views_of_a_node(void **state) {
   struct kad_record record;
   struct kad_address observed;
   struct kad_name_info info;
+  struct kad_seal_notice notice;
   uint64_t cursor = 0;
   (void)state;
+  assert_false(kad_node_is_sealed(NULL));
+  assert_int_equal(kad_node_message_room(NULL), 0);
+  assert_false(kad_node_next_seal_notice(NULL, &cursor, &notice));
+  assert_false(kad_node_next_seal_notice(node, NULL, &notice));
+  assert_false(kad_node_next_seal_notice(node, &cursor, NULL));
   assert_false(kad_node_next_publication(NULL, &cursor, &record));
   assert_false(kad_node_next_publication(node, NULL, &record));
   assert_false(kad_node_next_publication(node, &cursor, NULL));
@@ -257,6 +265,8 @@ static void views_of_a_node(void **state) {
   REFUSES(kad_node_block(node, NULL, 1));
   REFUSES(kad_node_exempt(NULL, NULL, 0));
   REFUSES(kad_node_exempt(node, NULL, 1));
+  REFUSES(kad_node_set_network_keys(NULL, &keys));
+  REFUSES(kad_node_set_network_keys(node, NULL));
   REFUSES(kad_node_check_address(NULL, &address));
   REFUSES(kad_node_check_address(node, NULL));
   REFUSES(kad_node_add_name(NULL, text));

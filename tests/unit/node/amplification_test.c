@@ -60,12 +60,16 @@ static void teach(kad_hook_fn on_request) {
 
 /* --------------------------------------------------------------- a node -- */
 
-/* Opens a node with full tables, many peers and some values. */
-static void open_full_node(uint32_t k, unsigned id_bits) {
+/* Opens a node with full tables, many peers and some values. `keys` may be
+ * NULL.
+ */
+static void open_full_node(uint32_t k, unsigned id_bits,
+                           const struct kad_network_keys *keys) {
   struct kad_config config;
   kad_config_default(&config);
   config.k = k;
   config.id_bits = id_bits;
+  config.network_keys = keys;
   kad_lone_open(&lone_node, &config);
   for (unsigned i = 1; i <= CONTACTS; i++) {
     const struct kad_contact four = kad_lone_contact(i);
@@ -87,7 +91,7 @@ static void open_full_node(uint32_t k, unsigned id_bits) {
 }
 
 static int begin(void **state) {
-  open_full_node(8, 160);
+  open_full_node(8, 160, NULL);
   *state = &lone_node;
   return 0;
 }
@@ -137,8 +141,9 @@ static void measure_from(const struct kad_contact *from, struct kad_slice bytes,
                          struct measured *it) {
   const uint64_t before = kad_lone_stats(&lone_node).bytes_out;
   kad_lone_receive(&lone_node, from, bytes);
-  it->query = bytes.len;
-  it->reply = kad_lone_reply(&lone_node, &it->message)->len;
+  it->query = bytes.len + lone_node.overhead;
+  it->reply =
+      kad_lone_reply(&lone_node, &it->message)->len + lone_node.overhead;
   it->others = kad_lone_stats(&lone_node).bytes_out - before - it->reply;
 }
 
@@ -235,9 +240,17 @@ static void the_bound_holds_for_other_options(void **state) {
   static const unsigned id_bits[] = {160, 256};
   for (size_t i = 0; i < 2; i++) {
     (void)end(state);
-    open_full_node(KAD_K_MAX, id_bits[i]);
+    open_full_node(KAD_K_MAX, id_bits[i], NULL);
     check_every_message();
   }
+}
+
+/* On the wire. What sealing adds to a query gives its reply some room. */
+static void the_bound_holds_for_sealed_datagrams(void **state) {
+  static const struct kad_network_keys keys = {.keys = {{1}}, .count = 1};
+  (void)end(state);
+  open_full_node(KAD_K_MAX, 160, &keys);
+  check_every_message();
 }
 
 /* Longer queries get more, up to all. */
@@ -419,6 +432,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
       TEST(no_reply_to_a_stranger_is_over_the_bound),
       TEST(the_bound_holds_for_other_options),
+      TEST(the_bound_holds_for_sealed_datagrams),
       TEST(the_bound_holds_for_every_length),
       TEST(a_stranger_gets_contacts_of_both_families_and_peers),
       TEST(a_cut_reply_is_whole_after_the_sender_answered_a_ping),

@@ -17,6 +17,7 @@ enum {
 /* What the records of a test have, besides their values. */
 struct shape {
   uint32_t max_reply;
+  bool is_sealed;
   size_t salt_len;
   bool is_signed;
   int64_t seq;
@@ -32,11 +33,14 @@ static int end(void **state) {
   return 0;
 }
 
-static void open_node(uint32_t max_reply, unsigned id_bits) {
+static const struct kad_network_keys keys = {.keys = {{1}}, .count = 1};
+
+static void open_node(uint32_t max_reply, unsigned id_bits, bool is_sealed) {
   struct kad_config config;
   kad_config_default(&config);
   config.id_bits = id_bits;
   config.max_reply = max_reply;
+  config.network_keys = is_sealed ? &keys : NULL;
   kad_lone_open(&lone_node, &config);
 }
 
@@ -109,7 +113,7 @@ static size_t check_sizes(const struct shape *shape, unsigned id_bits) {
   while (least < most) {
     const size_t len = (least + most + 1) / 2;
     bool found = false;
-    open_node(shape->max_reply, id_bits);
+    open_node(shape->max_reply, id_bits, shape->is_sealed);
     const int code = store(&from, shape, len);
     assert_int_equal(store(&from, &plain, 5), 0);
     const size_t count = read_all(len, &found);
@@ -155,7 +159,7 @@ static void stored_record_of_any_size_is_read(void **state) {
       }
     }
   }
-  open_node(512, 160); /* for the end of the test */
+  open_node(512, 160, false); /* for the end of the test */
 }
 
 static void large_record_does_not_hide_small_ones(void **state) {
@@ -165,7 +169,7 @@ static void large_record_does_not_hide_small_ones(void **state) {
       .salt_len = 16, .is_signed = true, .seq = 1};
   bool found = false;
   (void)state;
-  open_node(1452, 160);
+  open_node(1452, 160, false);
   assert_int_equal(store(&from, &plain, 5), 0);
   assert_int_equal(store(&from, &signed_shape, 1000), 0);
   for (size_t len = 6; len < 40; len++) {
@@ -177,13 +181,32 @@ static void large_record_does_not_hide_small_ones(void **state) {
   assert_true(found);
 }
 
+/* Datagrams are no longer than without a seal, so that values may have to be
+ * shorter. */
+static void stored_record_of_any_size_is_read_sealed(void **state) {
+  static const uint32_t replies[] = {512, 1232, 1452};
+  (void)state;
+  for (size_t i = 0; i < 3; i++) {
+    struct shape shape = {.max_reply = replies[i], .is_sealed = true};
+    const size_t plain = check_sizes(&shape, 160);
+    shape.is_signed = true;
+    shape.salt_len = KAD_SALT_MAX;
+    shape.seq = INT64_MIN;
+    const size_t is_signed = check_sizes(&shape, 160);
+    assert_in_range(plain, replies[i] == 1452 ? KAD_VALUE_MAX : 200,
+                    KAD_VALUE_MAX);
+    assert_in_range(is_signed, replies[i] == 1452 ? 950 : 30, KAD_VALUE_MAX);
+  }
+  open_node(512, 160, true); /* for the end of the test */
+}
+
 /* The records were stored when max_reply was larger. */
 static void record_too_large_for_a_reply_is_left_out(void **state) {
   const struct kad_contact from = kad_lone_contact(1);
   const struct shape plain = {0};
   bool found = false;
   (void)state;
-  open_node(1452, 160);
+  open_node(1452, 160, false);
   for (size_t len = 10; len <= 1000; len += 90) {
     assert_int_equal(store(&from, &plain, len), 0);
   }
@@ -206,7 +229,7 @@ static void token_in_a_query_proves_the_address(void **state) {
   struct kad_message query;
   struct kad_message reply;
   (void)state;
-  open_node(1452, 160);
+  open_node(1452, 160, false);
   assert_int_equal(store(&from, &signed_shape, 1000), 0);
   kad_lone_begin(&query, KAD_METHOD_FIND_VALUE);
   query.target = kad_lone_target;
@@ -236,7 +259,7 @@ static void put_of_an_unreadable_record_fails(void **state) {
       .value = {value_bytes, 600},
   };
   (void)state;
-  open_node(512, 160);
+  open_node(512, 160, false);
   assert_int_equal(kad_node_publish(lone_node.node, &record, 0), KAD_ETOOBIG);
   record.value.len = 200;
   assert_int_equal(kad_node_publish(lone_node.node, &record, 0), 0);
@@ -245,6 +268,7 @@ static void put_of_an_unreadable_record_fails(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_teardown(stored_record_of_any_size_is_read, end),
+      cmocka_unit_test_teardown(stored_record_of_any_size_is_read_sealed, end),
       cmocka_unit_test_teardown(large_record_does_not_hide_small_ones, end),
       cmocka_unit_test_teardown(record_too_large_for_a_reply_is_left_out, end),
       cmocka_unit_test_teardown(token_in_a_query_proves_the_address, end),
