@@ -594,6 +594,8 @@ struct kad_network_keys; /* kadenza_network_key.h */
   X(uint32_t, max_records, 200000, 0, UINT32_MAX, "", "Records held.")         \
   X(uint32_t, max_records_address, 5000, 0, UINT32_MAX, "",                    \
     "Records held for one address.")                                           \
+  X(uint32_t, max_records_publisher, 5000, 0, UINT32_MAX, "",                  \
+    "Records held of one publisher.")                                          \
   X(uint32_t, max_publications, 10000, 0, UINT32_MAX, "",                      \
     "Records that the node keeps alive for its user.")
 
@@ -998,6 +1000,7 @@ KAD_API bool kad_node_observed(const struct kad_node *node, unsigned family,
   X(publication_changes, "records published, ended or unpublished")    \
   X(expired, "records expired")                                        \
   X(evicted, "records evicted over a quota")                           \
+  X(over_quota, "records refused because of a quota")                  \
   X(hook_failures, "hook calls that failed or had an invalid result")  \
   X(hook_deadlines, "pending hook calls that missed their deadline")   \
   X(contacts, "contacts in the routing tables (gauge)")                \

@@ -97,10 +97,11 @@ struct kad_store {
   size_t (*count_of)(void *state, const struct kad_address *origin);
 
   /* Returns the record to evict first; 0 for none:
-   * - of the host whose records take the most bytes, this node's own last,
+   * - of the host or the publisher whose records take the most bytes, this
+   *   node's own last,
    * - of these, the one that shares the shortest prefix with `self`,
    * - of these, the one that expires first.
-   * A store may look at a fixed number of the host's earliest records only.
+   * A store may look at a fixed number of the earliest records only.
    * NULL in a store that returns KAD_EFULL instead. */
   kad_record_handle (*victim)(void *state, const struct kad_id *self);
 
@@ -111,6 +112,11 @@ struct kad_store {
   /* Ends the store: called once, when its node is freed, and no function after
    * it. Not called if the node could not be opened. NULL: nothing to do. */
   void (*close)(void *state);
+
+  /* Returns the number of records of `publisher`, which has KAD_PUBLISHER_SIZE
+   * bytes, besides those of this node. NULL in a store that does not count
+   * them: publishers have no limit then. */
+  size_t (*count_signed)(void *state, const uint8_t *publisher);
 };
 
 /* Returns the clock of `node`, to which the times of its records refer. It

@@ -28,6 +28,7 @@
   X(max_bytes)                \
   X(max_records)              \
   X(max_records_address)      \
+  X(max_records_publisher)    \
   X(max_publications)
 
 bool kad_config_is_live(const struct kad_option *option) {
@@ -51,6 +52,7 @@ struct kad_quota kad_configure_quota(const struct kad_config *config) {
       .max_bytes = config->max_bytes,
       .max_records = config->max_records,
       .max_records_address = config->max_records_address,
+      .max_records_publisher = config->max_records_publisher,
   };
 }
 

@@ -69,4 +69,10 @@ static inline kad_record_handle kad_store_victim(const struct kad_store *store,
   return store->victim(store->state, self);
 }
 
+/* Calls `count_signed`, which must not be NULL. */
+static inline size_t kad_store_count_signed(const struct kad_store *store,
+                                            const uint8_t *publisher) {
+  return store->count_signed(store->state, publisher);
+}
+
 #endif

@@ -69,31 +69,23 @@ static bool is_held(const struct kad_node *node, kad_record_handle handle) {
   return kad_store_read(node->store, handle, &held);
 }
 
-/* Returns true if the record `handle` was stored by the host of `origin`. */
-static bool is_of_host(const struct kad_node *node, kad_record_handle handle,
-                       const struct kad_address *origin) {
-  struct kad_held held;
-  return handle != 0 && kad_store_read(node->store, handle, &held) &&
-         kad_address_same_host(&held.meta.origin, origin);
+static int refuse_quota(struct kad_node *node, const char **reason) {
+  node->stats.over_quota++;
+  *reason = "quota exceeded";
+  return KAD_CODE_REFUSED;
 }
 
-/* Adds `record` to the store if the quota allows it. With `replaces`, it
- * replaces a record of the same host, and does not count for that host's quota.
- * Returns 0 or a KRPC code. */
+/* Adds `record` to the store if the quota allows it. Returns 0 or a KRPC code.
+ */
 static int add_within_quota(struct kad_node *node,
                             const struct kad_record *record,
-                            const struct kad_record_meta *meta, bool replaces,
+                            const struct kad_record_meta *meta,
+                            const struct kad_quota_claim *claim,
                             kad_record_handle *handle, const char **reason) {
-  const struct kad_store *store = node->store;
-  const size_t len = record->value.len;
-  int error = replaces
-                  ? kad_quota_check_room(&node->quota, store, len)
-                  : kad_quota_check(&node->quota, store, &meta->origin, len);
-  if (error != 0) {
-    *reason = "quota exceeded";
-    return KAD_CODE_REFUSED;
+  if (kad_quota_check(&node->quota, node->store, claim) != 0) {
+    return refuse_quota(node, reason);
   }
-  error = kad_store_add(store, record, meta, handle);
+  const int error = kad_store_add(node->store, record, meta, handle);
   *reason = error == KAD_EFULL ? "the store is full" : "the store failed";
   return error == 0 ? 0 : KAD_CODE_FAILED;
 }
@@ -104,18 +96,15 @@ static int replace(struct kad_node *node, const struct kad_record *record,
                    const struct kad_record_meta *meta,
                    kad_record_handle replaced, const char **reason) {
   kad_record_handle handle = 0;
-  bool same_host = is_of_host(node, replaced, &meta->origin);
-  int code = add_within_quota(node, record, meta, same_host, &handle, reason);
+  struct kad_quota_claim claim = kad_quota_claim_of(record, meta);
+  kad_quota_claim_replace(&claim, node->store, replaced);
+  int code = add_within_quota(node, record, meta, &claim, &handle, reason);
   if (code != 0) {
     return code;
   }
   kad_commit_remove(node, replaced, KAD_REASON_STORE);
   evict_excess(node);
-  if (!is_held(node, handle)) {
-    *reason = "quota exceeded";
-    return KAD_CODE_REFUSED;
-  }
-  return 0;
+  return is_held(node, handle) ? 0 : refuse_quota(node, reason);
 }
 
 /* Returns true if a record of `type` is a cached copy: it is not republished,
@@ -243,21 +232,23 @@ static kad_record_handle clear_kept(struct kad_held_list *held,
 }
 
 /* Adds the first `count` records of `merged`, all or none. For each record of
- * the same host that is removed, one new record does not count for the quota of
- * that host. Returns 0 or a KRPC code. */
+ * its host or publisher that is removed, one new record does not count for that
+ * quota. Returns 0 or a KRPC code. */
 static int add_new(struct kad_node *node, const struct kad_admission *admission,
                    size_t count, const struct kad_held_list *held,
                    kad_record_handle *added, const char **reason) {
-  size_t replaced = 0;
-  for (size_t i = 0; i < held->count; i++) {
-    replaced +=
-        is_of_host(node, held->handles[i], &admission->request.from.address);
-  }
+  const struct kad_record *merged = admission->merged.records;
   for (size_t i = 0; i < count; i++) {
-    const struct kad_record *record = &admission->merged.records[i];
-    struct kad_record_meta meta = make_meta(node, admission, record);
+    struct kad_record_meta meta = make_meta(node, admission, &merged[i]);
+    struct kad_quota_claim claim = kad_quota_claim_of(&merged[i], &meta);
+    for (size_t j = 0; j < held->count; j++) {
+      kad_quota_claim_replace(&claim, node->store, held->handles[j]);
+    }
+    for (size_t j = 0; j < i; j++) {
+      kad_quota_claim_yield(&claim, merged[j].publisher);
+    }
     int code =
-        add_within_quota(node, record, &meta, i < replaced, &added[i], reason);
+        add_within_quota(node, &merged[i], &meta, &claim, &added[i], reason);
     if (code != 0) {
       for (size_t j = 0; j < i; j++) {
         kad_store_remove(node->store, added[j]);
@@ -291,8 +282,7 @@ static int commit_merged(struct kad_node *node, struct kad_admission *admission,
     }
     evict_excess(node);
     if (count > 0 && !is_held(node, added[0])) {
-      *reason = "quota exceeded";
-      code = KAD_CODE_REFUSED;
+      code = refuse_quota(node, reason);
     }
   }
   kad_release(&node->env.allocator, added, size);

@@ -13,10 +13,11 @@ local tree = require("tests.check.tree")
 local PLACES <const> = {
   -- Who holds how much, and whose records a store replaces.
   kad_address_same_host = {
+    ["core/records/quota.c"] = "whose record is replaced",
     ["core/replication/commit.c"] = "whose record is replaced or confirmed",
   },
   kad_address_host_size = {
-    ["core/records/memory/origins.c"] = "the accounts of a store, its victim",
+    ["core/records/memory/accounts.c"] = "the accounts of a store, its victim",
   },
   -- Who counts how often.
   kad_address_same_subnet = {

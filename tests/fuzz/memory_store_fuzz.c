@@ -3,7 +3,7 @@
  * records. */
 #include "records/memory/memory_store.h"
 
-#include "records/memory/origins.h"
+#include "records/memory/accounts.h"
 #include "target.h"
 
 #include <stdlib.h>
@@ -13,7 +13,8 @@ enum {
   KEYS = 8,
   TYPES = 3,
   HOSTS = 7,
-  ACCOUNTS = 5, /* of the hosts */
+  ACCOUNTS = 7, /* 5 of the hosts, 2 of publishers */
+  OWN = 0,      /* the account of the store's own user */
   PARTS = 32,   /* combinations of optional fields */
   HELD_MAX = 200
 };
@@ -28,7 +29,7 @@ static const struct kad_address hosts[HOSTS] = {
     {.family = 6, .port = 1, .ip = {32, 1, 13, 184, 0, 0, 0, 0, 1}},
     {.family = 6, .port = 1, .ip = {32, 1, 13, 184, 0, 0, 0, 1}},
 };
-static const unsigned account_of[HOSTS] = {0, 1, 1, 2, 3, 3, 4};
+static const unsigned account_of[HOSTS] = {OWN, 1, 1, 2, 3, 3, 4};
 static const char *const types[TYPES] = {"peers", "value", "val"};
 static const uint8_t content[KAD_VALUE_MAX] = {9, 8, 7, 6, 5, 4, 3, 2, 1};
 
@@ -91,6 +92,26 @@ static struct kad_id key_of(unsigned number) {
   return key;
 }
 
+static const uint8_t *publisher_of(unsigned parts) {
+  return content + ((parts & 16) != 0 ? 1 : 3);
+}
+
+/* A record of our own user is in no account of a publisher. */
+static bool has_publisher(const struct model *model) {
+  return (model->parts & 2) != 0 && account_of[model->host] != OWN;
+}
+
+static unsigned account_of_publisher(const struct model *model) {
+  return (model->parts & 16) != 0 ? 5 : 6;
+}
+
+/* Returns whether `model` is in `account`: that of its host, and that of its
+ * publisher. */
+static bool is_in(const struct model *model, unsigned account) {
+  return account_of[model->host] == account ||
+         (has_publisher(model) && account_of_publisher(model) == account);
+}
+
 static struct kad_record record_of(const struct model *model) {
   unsigned parts = model->parts;
   return (struct kad_record){
@@ -98,7 +119,7 @@ static struct kad_record record_of(const struct model *model) {
       .type = kad_slice_of(types[model->type]),
       .value = {content, model->len},
       .salt = {content, (parts & 1) != 0 ? 5 : 0},
-      .publisher = (parts & 2) != 0 ? content + 1 : NULL,
+      .publisher = (parts & 2) != 0 ? publisher_of(parts) : NULL,
       .signature = (parts & 4) != 0 ? content + 2 : NULL,
       .has_seq = (parts & 8) != 0,
       .seq = (parts & 8) != 0 ? -3 : 0,
@@ -174,31 +195,44 @@ static void check_due(const struct world *world) {
         (kad_store_read(store, handle, &held) && held.meta.republish_at == at));
 }
 
-static size_t count_accounts(const struct world *world) {
-  bool open[ACCOUNTS] = {false};
-  size_t accounts = 0;
+/* Sets `records` to the number of records of each account. Returns how many
+ * accounts are open. */
+static size_t count_accounts(const struct world *world,
+                             size_t records[ACCOUNTS]) {
+  size_t open = 0;
+  memset(records, 0, ACCOUNTS * sizeof *records);
   for (size_t i = 0; i < world->count; i++) {
-    unsigned account = account_of[world->held[i].host];
-    accounts += open[account] ? 0 : 1;
-    open[account] = true;
+    const struct model *model = &world->held[i];
+    records[account_of[model->host]]++;
+    if (has_publisher(model)) {
+      records[account_of_publisher(model)]++;
+    }
   }
-  return accounts;
+  for (size_t i = 0; i < ACCOUNTS; i++) {
+    open += records[i] > 0;
+  }
+  return open;
+}
+
+static size_t bytes_of_accounts(const struct world *world) {
+  size_t records[ACCOUNTS];
+  return count_accounts(world, records) * KAD_ACCOUNT_OVERHEAD;
 }
 
 static void check_counts(const struct world *world) {
-  size_t of_account[ACCOUNTS] = {0};
-  size_t bytes = 0;
+  size_t records[ACCOUNTS];
+  size_t bytes = count_accounts(world, records) * KAD_ACCOUNT_OVERHEAD;
   const struct kad_store *store = world->store;
   for (size_t i = 0; i < world->count; i++) {
-    of_account[account_of[world->held[i].host]]++;
     bytes += world->held[i].cost;
   }
-  bytes += count_accounts(world) * KAD_ORIGIN_OVERHEAD;
   CHECK(kad_store_count(store) == world->count);
   CHECK(kad_store_bytes(store) == bytes);
   for (unsigned i = 0; i < HOSTS; i++) {
-    CHECK(kad_store_count_of(store, &hosts[i]) == of_account[account_of[i]]);
+    CHECK(kad_store_count_of(store, &hosts[i]) == records[account_of[i]]);
   }
+  CHECK(kad_store_count_signed(store, publisher_of(16)) == records[5]);
+  CHECK(kad_store_count_signed(store, publisher_of(0)) == records[6]);
 }
 
 static void check_stale(const struct world *world) {
@@ -223,7 +257,7 @@ static void add(struct world *world) {
   struct kad_record_meta meta = meta_of(&model);
   const struct kad_store *store = world->store;
   size_t before = kad_store_bytes(store);
-  size_t accounts = count_accounts(world);
+  size_t accounts = bytes_of_accounts(world);
   world->has_failed = false;
   int status = kad_store_add(store, &record, &meta, &model.handle);
   if (status != 0) {
@@ -233,9 +267,8 @@ static void add(struct world *world) {
   model.confirmed = ++world->clock;
   model.arrived = ++world->clock;
   world->held[world->count++] = model;
-  size_t opened = count_accounts(world) - accounts;
-  world->held[world->count - 1].cost =
-      kad_store_bytes(store) - before - opened * KAD_ORIGIN_OVERHEAD;
+  size_t opened = bytes_of_accounts(world) - accounts;
+  world->held[world->count - 1].cost = kad_store_bytes(store) - before - opened;
   check_read(world, &world->held[world->count - 1]);
 }
 
@@ -271,7 +304,7 @@ static void touch(struct world *world) {
   next_meta(world, &after);
   struct kad_record_meta meta = meta_of(&after);
   const struct kad_store *store = world->store;
-  size_t accounts = count_accounts(world);
+  size_t accounts = bytes_of_accounts(world);
   size_t before = kad_store_bytes(store);
   world->has_failed = false;
   kad_store_set_meta(store, model->handle, &meta);
@@ -282,8 +315,8 @@ static void touch(struct world *world) {
   after.confirmed = renewed ? ++world->clock : model->confirmed;
   after.arrived = renewed || moved ? ++world->clock : model->arrived;
   *model = after;
-  model->cost += kad_store_bytes(store) - before +
-                 (accounts - count_accounts(world)) * KAD_ORIGIN_OVERHEAD;
+  model->cost +=
+      kad_store_bytes(store) - before + accounts - bytes_of_accounts(world);
   check_read(world, model);
 }
 
@@ -353,52 +386,74 @@ static void check_all(const struct world *world) {
 static size_t bytes_of_account(const struct world *world, unsigned account) {
   size_t bytes = 0;
   for (size_t i = 0; i < world->count; i++) {
-    bytes +=
-        account_of[world->held[i].host] == account ? world->held[i].cost : 0;
+    bytes += is_in(&world->held[i], account) ? world->held[i].cost : 0;
   }
   return bytes;
 }
 
-/* Returns true if `model` is one of the earliest of its account, which the
- * store considers. */
-static bool is_considered(const struct world *world,
+/* Returns the account of the next victim: that with the most bytes, our own
+ * user's last. */
+static unsigned find_largest(const struct world *world) {
+  unsigned largest = OWN;
+  size_t most = 0;
+  for (unsigned i = OWN + 1; i < ACCOUNTS; i++) {
+    const size_t bytes = bytes_of_account(world, i);
+    if (bytes > most) {
+      largest = i;
+      most = bytes;
+    }
+  }
+  return largest;
+}
+
+/* Returns true if `model` is one of the earliest of `account`, which the store
+ * considers. */
+static bool is_considered(const struct world *world, unsigned account,
                           const struct model *model) {
   size_t earlier = 0;
   for (size_t i = 0; i < world->count; i++) {
     const struct model *other = &world->held[i];
-    earlier += account_of[other->host] == account_of[model->host] &&
-               other->arrived < model->arrived;
+    earlier += is_in(other, account) && other->arrived < model->arrived;
   }
-  return earlier < KAD_VICTIM_SAMPLE;
+  return is_in(model, account) && earlier < KAD_VICTIM_SAMPLE;
+}
+
+/* Returns true if `victim` is the one to remove of `account`. */
+static bool is_victim_of(const struct world *world, unsigned account,
+                         const struct model *victim,
+                         const struct kad_id *self) {
+  const struct kad_id key = key_of(victim->key);
+  const unsigned prefix = kad_id_prefix(&key, self);
+  for (size_t i = 0; i < world->count; i++) {
+    const struct model *other = &world->held[i];
+    const struct kad_id other_key = key_of(other->key);
+    const unsigned other_prefix = kad_id_prefix(&other_key, self);
+    const bool comes_first =
+        other_prefix < prefix ||
+        (other_prefix == prefix && other->expires_at < victim->expires_at);
+    if (comes_first && is_considered(world, account, other)) {
+      return false;
+    }
+  }
+  return is_considered(world, account, victim);
 }
 
 static void check_victim(struct world *world) {
-  struct kad_id self = key_of(next_byte(world) % KEYS);
-  const struct kad_store *store = world->store;
-  kad_record_handle handle = kad_store_victim(store, &self);
+  const struct kad_id self = key_of(next_byte(world) % KEYS);
+  const kad_record_handle handle = kad_store_victim(world->store, &self);
   const struct model *victim = find_model(world, handle);
   CHECK((victim == NULL) == (world->count == 0));
   if (victim == NULL) {
     return;
   }
-  CHECK(is_considered(world, victim));
-  unsigned account = account_of[victim->host];
-  struct kad_id key = key_of(victim->key);
-  unsigned prefix = kad_id_prefix(&key, &self);
-  for (unsigned i = 1; i < ACCOUNTS; i++) {
-    CHECK(bytes_of_account(world, i) <=
-          (account == 0 ? 0 : bytes_of_account(world, account)));
+  const unsigned largest = find_largest(world);
+  const size_t most = bytes_of_account(world, largest);
+  bool is_right = largest == OWN && is_victim_of(world, OWN, victim, &self);
+  for (unsigned i = OWN + 1; i < ACCOUNTS; i++) {
+    is_right = is_right || (bytes_of_account(world, i) == most &&
+                            is_victim_of(world, i, victim, &self));
   }
-  for (size_t i = 0; i < world->count; i++) {
-    const struct model *other = &world->held[i];
-    struct kad_id other_key = key_of(other->key);
-    unsigned other_prefix = kad_id_prefix(&other_key, &self);
-    bool comes_first =
-        other_prefix < prefix ||
-        (other_prefix == prefix && other->expires_at < victim->expires_at);
-    CHECK(account_of[other->host] != account || !comes_first ||
-          !is_considered(world, other));
-  }
+  CHECK(is_right);
 }
 
 static void do_next(struct world *world) {

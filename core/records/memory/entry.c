@@ -3,6 +3,7 @@
 #include "base/address.h"
 
 #include <assert.h>
+#include <stdalign.h>
 #include <string.h>
 
 /* Parts of a tail, in their order. */
@@ -23,6 +24,10 @@ enum {
 
 static_assert(KAD_VALUE_MAX <= UINT16_MAX, "value_len holds every length");
 static_assert(KAD_SALT_MAX <= UINT8_MAX, "salt_len holds every length");
+static_assert(offsetof(struct kad_memory_entry, tail) %
+                      alignof(struct kad_account_place) ==
+                  0,
+              "a place at the front of the tail is aligned");
 
 static const uint8_t no_bytes[KAD_ID_SIZE];
 
@@ -60,9 +65,17 @@ static size_t part_size(unsigned parts, unsigned part, size_t size) {
   return (parts & part) != 0 ? size : 0;
 }
 
+/* A record of our own user is in no account of a publisher. */
+static size_t place_size(unsigned parts) {
+  return (parts & PART_PUBLISHER) != 0 && ip_size(parts) > 0
+             ? sizeof(struct kad_account_place)
+             : 0;
+}
+
 static size_t size_of(unsigned parts, size_t salt_len, size_t value_len) {
-  return offsetof(struct kad_memory_entry, tail) + key_size(parts) +
-         ip_size(parts) + part_size(parts, PART_SEQ, SEQ_SIZE) +
+  return offsetof(struct kad_memory_entry, tail) + place_size(parts) +
+         key_size(parts) + ip_size(parts) +
+         part_size(parts, PART_SEQ, SEQ_SIZE) +
          part_size(parts, PART_PUBLISHER, KAD_PUBLISHER_SIZE) +
          part_size(parts, PART_SIGNATURE, KAD_SIGNATURE_SIZE) + salt_len +
          value_len;
@@ -95,7 +108,7 @@ void kad_memory_entry_write(struct kad_memory_entry *entry,
   entry->parts = (uint8_t)parts;
   entry->salt_len = (uint8_t)record->salt.len;
   entry->value_len = (uint16_t)record->value.len;
-  uint8_t *tail = entry->tail;
+  uint8_t *tail = entry->tail + place_size(parts);
   tail = append(tail, record->key.bytes, key_size(parts));
   tail = append(tail, meta->origin.ip, ip_size(parts));
   tail = append(tail, &record->seq, part_size(parts, PART_SEQ, SEQ_SIZE));
@@ -132,7 +145,8 @@ void kad_memory_entry_record(const struct kad_memory_entry *entry,
   unsigned parts = entry->parts;
   *record = (struct kad_record){0};
   kad_memory_entry_key(entry, &record->key);
-  const uint8_t *tail = entry->tail + key_size(parts) + ip_size(parts);
+  const uint8_t *tail =
+      entry->tail + place_size(parts) + key_size(parts) + ip_size(parts);
   const uint8_t *seq = read_part(&tail, part_size(parts, PART_SEQ, SEQ_SIZE));
   if (seq != NULL) {
     memcpy(&record->seq, seq, SEQ_SIZE);
@@ -160,19 +174,31 @@ void kad_memory_entry_meta(const struct kad_memory_entry *entry,
   };
   if (ip_size(parts) > 0) {
     meta->origin.family = (parts & PART_IP4) != 0 ? 4 : 6;
-    memcpy(meta->origin.ip, entry->tail + key_size(parts), ip_size(parts));
+    memcpy(meta->origin.ip, entry->tail + place_size(parts) + key_size(parts),
+           ip_size(parts));
   }
+}
+
+bool kad_memory_entry_is_own(const struct kad_memory_entry *entry) {
+  return ip_size(entry->parts) == 0;
+}
+
+struct kad_account_place *kad_memory_entry_of_publisher(
+    struct kad_memory_entry *entry) {
+  return place_size(entry->parts) > 0 ? (void *)entry->tail : NULL;
 }
 
 void kad_memory_entry_key(const struct kad_memory_entry *entry,
                           struct kad_id *key) {
   *key = (struct kad_id){0};
-  memcpy(key->bytes, entry->tail, key_size(entry->parts));
+  memcpy(key->bytes, entry->tail + place_size(entry->parts),
+         key_size(entry->parts));
 }
 
 bool kad_memory_entry_has_key(const struct kad_memory_entry *entry,
                               const struct kad_id *key) {
   size_t size = key_size(entry->parts);
-  return memcmp(entry->tail, key->bytes, size) == 0 &&
+  const uint8_t *held = entry->tail + place_size(entry->parts);
+  return memcmp(held, key->bytes, size) == 0 &&
          memcmp(no_bytes, key->bytes + size, KAD_ID_SIZE - size) == 0;
 }

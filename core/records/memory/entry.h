@@ -15,6 +15,14 @@ enum kad_memory_due {
   KAD_MEMORY_DUE_COUNT
 };
 
+/* The place of an entry in an account (accounts.h). */
+struct kad_account_place {
+  uint32_t account; /* its number */
+  uint32_t later;   /* next in the ring of the account; the latest links to the
+                       earliest */
+  uint32_t earlier; /* previous in that ring */
+};
+
 struct kad_memory_entry {
   kad_time_ms stored_at;
   kad_time_ms due[KAD_MEMORY_DUE_COUNT]; /* expires_at and republish_at */
@@ -24,17 +32,15 @@ struct kad_memory_entry {
   uint32_t newer;    /* previous in that ring */
   uint32_t chain;    /* of the newest: next key of the hash bucket */
   uint32_t siblings; /* of the newest: number of entries in the ring */
-  uint32_t origin;   /* number of the account of its origin */
-  uint32_t later;    /* next in the ring of its account; the latest links to
-                        the earliest */
-  uint32_t earlier;  /* previous in that ring */
-  uint16_t port;     /* of the origin */
+  struct kad_account_place of_host; /* of its origin */
+  uint16_t port;                    /* of the origin */
   uint16_t value_len;
   uint8_t via;  /* of the origin */
   uint8_t type; /* number in the type list */
   uint8_t salt_len;
   uint8_t parts;  /* which parts the tail has, and whether it is a seed */
-  uint8_t tail[]; /* key, ip, seq, publisher, signature, salt, value */
+  uint8_t tail[]; /* place of_publisher, key, ip, seq, publisher, signature,
+                     salt, value */
 };
 
 /* Returns the size of an entry for `record` from `origin`. Unit: bytes. */
@@ -62,6 +68,14 @@ void kad_memory_entry_record(const struct kad_memory_entry *entry,
 /* Reads the times and the origin. */
 void kad_memory_entry_meta(const struct kad_memory_entry *entry,
                            struct kad_record_meta *meta);
+
+/* Returns whether the entry is a record of our own user. */
+bool kad_memory_entry_is_own(const struct kad_memory_entry *entry);
+
+/* Returns the place of the entry in the account of its publisher; NULL when it
+ * has none, or is a record of our own user. */
+struct kad_account_place *kad_memory_entry_of_publisher(
+    struct kad_memory_entry *entry);
 
 /* Reads the key. */
 void kad_memory_entry_key(const struct kad_memory_entry *entry,

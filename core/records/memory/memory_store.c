@@ -1,7 +1,7 @@
 /* A record is one block (entry.h) with a number (slots.h). The entries of one
- * key and type form a ring (key_index.h), and so do those of one origin
- * (origins.h). Two heaps find what is due. All of these link by number, which
- * takes half of the memory of pointers and allows blocks to move.
+ * key and type form a ring (key_index.h), and so do those of one host and of
+ * one publisher (accounts.h). Two heaps find what is due. All of these link by
+ * number, which takes half of the memory of pointers and allows blocks to move.
  *
  * Room is reserved in every part before anything changes, so that running out
  * of memory leaves the store as it was. */
@@ -9,10 +9,10 @@
 
 #include "base/address.h"
 #include "base/allocator.h"
+#include "records/memory/accounts.h"
 #include "records/memory/entry.h"
 #include "records/memory/item.h"
 #include "records/memory/key_index.h"
-#include "records/memory/origins.h"
 #include "records/memory/slots.h"
 #include "records/memory/type_list.h"
 
@@ -37,7 +37,8 @@ struct memory {
   struct kad_type_list types;
   struct kad_key_index keys;
   struct kad_item_heap due[KAD_MEMORY_DUE_COUNT];
-  struct kad_origins origins;
+  struct kad_accounts hosts;
+  struct kad_accounts publishers;
   size_t bytes; /* of the entries */
 };
 
@@ -71,7 +72,8 @@ static void clear(struct memory *memory) {
   for (size_t i = 0; i < KAD_MEMORY_DUE_COUNT; i++) {
     kad_item_heap_deinit(&memory->due[i], allocator);
   }
-  kad_origins_clear(&memory->origins, allocator);
+  kad_accounts_clear(&memory->hosts, allocator);
+  kad_accounts_clear(&memory->publishers, allocator);
   kad_type_list_clear(&memory->types, allocator);
   kad_slots_clear(&memory->slots, allocator);
 }
@@ -82,7 +84,19 @@ static void clear_if_empty(struct memory *memory) {
   }
 }
 
-static int reserve(struct memory *memory) {
+/* Makes room for the accounts of a new entry. Returns 0 or KAD_ENOMEM. */
+static int reserve_accounts(struct memory *memory,
+                            const struct kad_record *record,
+                            const struct kad_address *origin) {
+  const struct kad_allocator *allocator = &memory->allocator;
+  const int status = kad_accounts_reserve(&memory->hosts, allocator);
+  return status != 0 || record->publisher == NULL || origin->family == 0
+             ? status
+             : kad_accounts_reserve(&memory->publishers, allocator);
+}
+
+static int reserve(struct memory *memory, const struct kad_record *record,
+                   const struct kad_address *origin) {
   const struct kad_allocator *allocator = &memory->allocator;
   int status = kad_slots_reserve(&memory->slots, allocator);
   for (size_t i = 0; i < KAD_MEMORY_DUE_COUNT && status == 0; i++) {
@@ -91,22 +105,44 @@ static int reserve(struct memory *memory) {
   if (status == 0) {
     status = kad_key_index_reserve(&memory->keys, allocator);
   }
-  return status != 0 ? status
-                     : kad_origins_reserve(&memory->origins, allocator);
+  return status != 0 ? status : reserve_accounts(memory, record, origin);
 }
 
 static size_t cost_of(const struct kad_memory_entry *entry) {
   return kad_memory_entry_size_held(entry) + ENTRY_OVERHEAD;
 }
 
-static uint32_t insert(struct memory *memory, struct kad_memory_entry *entry,
-                       const struct kad_address *origin) {
+/* Adds an entry to its accounts. The caller has reserved room for them. */
+static void open_accounts(struct memory *memory, uint32_t number) {
+  struct kad_memory_entry *entry = entry_at(memory, number);
+  kad_accounts_add(&memory->hosts, number, cost_of(entry));
+  if (kad_memory_entry_of_publisher(entry) != NULL) {
+    kad_accounts_add(&memory->publishers, number, cost_of(entry));
+  }
+}
+
+static void close_accounts(struct memory *memory, uint32_t number) {
+  struct kad_memory_entry *entry = entry_at(memory, number);
+  kad_accounts_remove(&memory->hosts, number, cost_of(entry));
+  if (kad_memory_entry_of_publisher(entry) != NULL) {
+    kad_accounts_remove(&memory->publishers, number, cost_of(entry));
+  }
+}
+
+static void renew_accounts(struct memory *memory, uint32_t number) {
+  kad_accounts_renew(&memory->hosts, number);
+  if (kad_memory_entry_of_publisher(entry_at(memory, number)) != NULL) {
+    kad_accounts_renew(&memory->publishers, number);
+  }
+}
+
+static uint32_t insert(struct memory *memory, struct kad_memory_entry *entry) {
   uint32_t number = kad_slots_add(&memory->slots, entry);
   kad_key_index_add(&memory->keys, number);
   for (size_t i = 0; i < KAD_MEMORY_DUE_COUNT; i++) {
     kad_item_heap_add(&memory->due[i], number);
   }
-  kad_origins_add(&memory->origins, number, origin, cost_of(entry));
+  open_accounts(memory, number);
   memory->types.items[entry->type].records++;
   memory->bytes += cost_of(entry);
   return number;
@@ -119,7 +155,7 @@ static int make_entry(struct memory *memory, const struct kad_record *record,
   int status = kad_type_list_reserve(&memory->types, &memory->allocator,
                                      record->type, &type);
   if (status == 0) {
-    status = reserve(memory);
+    status = reserve(memory, record, &meta->origin);
   }
   if (status != 0) {
     return status;
@@ -144,7 +180,7 @@ static int memory_add(void *state, const struct kad_record *record,
     clear_if_empty(memory);
     return status;
   }
-  uint32_t number = insert(memory, entry, &meta->origin);
+  uint32_t number = insert(memory, entry);
   *handle = kad_slots_handle(&memory->slots, number);
   return 0;
 }
@@ -157,7 +193,7 @@ static void memory_remove(void *state, kad_record_handle handle) {
   }
   struct kad_memory_entry *entry = entry_at(memory, number);
   size_t cost = cost_of(entry);
-  kad_origins_remove(&memory->origins, number, cost);
+  close_accounts(memory, number);
   for (size_t i = 0; i < KAD_MEMORY_DUE_COUNT; i++) {
     kad_item_heap_remove(&memory->due[i], number);
   }
@@ -173,13 +209,13 @@ static void memory_remove(void *state, kad_record_handle handle) {
  * address may be longer. Returns 0 or KAD_ENOMEM. */
 static int change_origin(struct memory *memory, uint32_t number,
                          const struct kad_record_meta *meta) {
-  int status = kad_origins_reserve(&memory->origins, &memory->allocator);
-  if (status != 0) {
-    return status;
-  }
   struct kad_memory_entry *old = entry_at(memory, number);
   struct kad_record record;
   kad_memory_entry_record(old, &record);
+  int status = reserve_accounts(memory, &record, &meta->origin);
+  if (status != 0) {
+    return status;
+  }
   struct kad_memory_entry *entry = kad_alloc(
       &memory->allocator, kad_memory_entry_size(&record, &meta->origin));
   if (entry == NULL) {
@@ -187,11 +223,11 @@ static int change_origin(struct memory *memory, uint32_t number,
   }
   memcpy(entry, old, offsetof(struct kad_memory_entry, tail));
   kad_memory_entry_write(entry, &record, old->type, meta);
-  kad_origins_remove(&memory->origins, number, cost_of(old));
+  close_accounts(memory, number);
   memory->bytes = memory->bytes - cost_of(old) + cost_of(entry);
   memory->slots.items[number].entry = entry; /* the handle stays */
   kad_release(&memory->allocator, old, kad_memory_entry_size_held(old));
-  kad_origins_add(&memory->origins, number, &meta->origin, cost_of(entry));
+  open_accounts(memory, number);
   return 0;
 }
 
@@ -215,7 +251,7 @@ static void memory_set_meta(void *state, kad_record_handle handle,
   }
   if (after.stored_at != before.stored_at) {
     kad_key_index_renew(&memory->keys, number);
-    kad_origins_renew(&memory->origins, number);
+    renew_accounts(memory, number);
   }
 }
 
@@ -293,18 +329,29 @@ static size_t memory_count(void *state) {
 
 static size_t memory_bytes(void *state) {
   const struct memory *memory = state;
-  return memory->bytes + memory->origins.by_bytes.count * KAD_ORIGIN_OVERHEAD;
+  const size_t accounts =
+      memory->hosts.by_bytes.count + memory->publishers.by_bytes.count;
+  return memory->bytes + accounts * KAD_ACCOUNT_OVERHEAD;
 }
 
 static size_t memory_count_of(void *state, const struct kad_address *origin) {
   const struct memory *memory = state;
-  uint32_t item = kad_origins_find(&memory->origins, origin);
-  return item == KAD_NO_ITEM ? 0 : memory->origins.items[item].records;
+  const struct kad_account_key key = kad_account_key_of_host(origin);
+  return kad_accounts_count(&memory->hosts, &key);
+}
+
+static size_t memory_count_signed(void *state, const uint8_t *publisher) {
+  const struct memory *memory = state;
+  const struct kad_account_key key = kad_account_key_of_publisher(publisher);
+  return kad_accounts_count(&memory->publishers, &key);
 }
 
 static kad_record_handle memory_victim(void *state, const struct kad_id *self) {
   const struct memory *memory = state;
-  uint32_t number = kad_origins_victim(&memory->origins, self);
+  const bool is_publisher = kad_accounts_most(&memory->publishers) >
+                            kad_accounts_most(&memory->hosts);
+  uint32_t number = kad_accounts_victim(
+      is_publisher ? &memory->publishers : &memory->hosts, self);
   return number == KAD_NO_ITEM ? 0 : kad_slots_handle(&memory->slots, number);
 }
 
@@ -330,6 +377,7 @@ int kad_memory_store_new(const struct kad_allocator *allocator,
               .bytes = memory_bytes,
               .count_of = memory_count_of,
               .victim = memory_victim,
+              .count_signed = memory_count_signed,
           },
       .allocator = *allocator,
       .due[KAD_MEMORY_DUE_EXPIRE] = {.state = memory,
@@ -342,7 +390,10 @@ int kad_memory_store_new(const struct kad_allocator *allocator,
   memcpy(memory->secret, secret, sizeof memory->secret);
   kad_slots_init(&memory->slots);
   kad_key_index_init(&memory->keys, &memory->slots, memory->secret);
-  kad_origins_init(&memory->origins, &memory->slots, memory->secret);
+  kad_accounts_init(&memory->hosts, KAD_ACCOUNTS_OF_HOSTS, &memory->slots,
+                    memory->secret);
+  kad_accounts_init(&memory->publishers, KAD_ACCOUNTS_OF_PUBLISHERS,
+                    &memory->slots, memory->secret);
   *store = &memory->store;
   return 0;
 }

@@ -213,6 +213,19 @@ static size_t count_of(void *state, const struct kad_address *origin) {
   return records;
 }
 
+static size_t count_signed(void *state, const uint8_t *publisher) {
+  const struct array_store *array = state;
+  size_t records = 0;
+  for (size_t i = 0; i < array->capacity; i++) {
+    const struct kad_held *held = &array->slots[i].held;
+    records +=
+        array->slots[i].handle != 0 && held->meta.origin.family != 0 &&
+        held->record.publisher != NULL &&
+        memcmp(held->record.publisher, publisher, KAD_PUBLISHER_SIZE) == 0;
+  }
+  return records;
+}
+
 /* Makes an empty store with room for `capacity` records. Copies: `allocator`.
  * Returns 0 or KAD_ENOMEM. */
 static inline int array_store_init(struct array_store *array,
@@ -236,7 +249,8 @@ static inline int array_store_init(struct array_store *array,
                 .next = next,
                 .count = count,
                 .bytes = bytes,
-                .count_of = count_of}, /* no victim: `add` is KAD_EFULL */
+                .count_of = count_of,
+                .count_signed = count_signed}, /* no victim: KAD_EFULL */
       .allocator = allocator,
       .slots = slots,
       .capacity = capacity,

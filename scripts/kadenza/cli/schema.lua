@@ -29,6 +29,7 @@ local ARGNAMES <const> = { ms = "MS", s = "SECONDS", bytes = "BYTES" }
 -- The groups of the help of the core's other options, if not "Tuning".
 local GROUPS <const> = { limits = "Limits", max_bytes = "Limits",
   max_records = "Limits", max_records_address = "Limits",
+  max_records_publisher = "Limits",
   max_publications = "Limits", allow_local = "Options",
   read_only = "Options", secure_ids = "Options" }
 

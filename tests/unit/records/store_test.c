@@ -303,6 +303,43 @@ static void changes_the_origin(void **state) {
   close_store(&fixture, *state);
 }
 
+/* Records of this node count for no publisher, not even for the one who signed
+ * them. */
+static void counts_the_records_of_a_publisher(void **state) {
+  struct kad_memory_fixture fixture;
+  open_store(&fixture, *state);
+  if (fixture.store->count_signed == NULL) {
+    close_store(&fixture, *state);
+    return;
+  }
+  struct kad_record record = kad_memory_record(1, "v");
+  struct kad_record_meta meta = kad_memory_meta(1, own_user);
+  kad_memory_add_spread(&fixture, 1, 1, 10, 3);
+  kad_memory_add_spread(&fixture, 2, 1, 20, 1);
+  kad_memory_add_value(&fixture, 30, "unsigned", 1);
+  record.publisher = kad_memory_publisher(1);
+  kad_record_handle own = kad_memory_add(&fixture, &record, &meta);
+
+  assert_int_equal(kad_memory_count_signed(&fixture, 1), 3);
+  assert_int_equal(kad_memory_count_signed(&fixture, 2), 1);
+  assert_int_equal(kad_memory_count_signed(&fixture, 3), 0);
+
+  meta.origin = kad_memory_wide_host(9);
+  kad_store_set_meta(fixture.store, own, &meta);
+  assert_int_equal(kad_memory_count_signed(&fixture, 1), 4);
+  kad_memory_assert_reads(&fixture, own, &record, &meta);
+  meta.origin = own_user;
+  kad_store_set_meta(fixture.store, own, &meta);
+  assert_int_equal(kad_memory_count_signed(&fixture, 1), 3);
+  kad_memory_assert_reads(&fixture, own, &record, &meta);
+
+  kad_record_handle found = 0;
+  kad_memory_find(&fixture, 11, "value", 0, &found, 1);
+  kad_store_remove(fixture.store, found);
+  assert_int_equal(kad_memory_count_signed(&fixture, 1), 2);
+  close_store(&fixture, *state);
+}
+
 /* ------------------------------------------------------------ handles -- */
 
 static void recognises_a_stale_handle(void **state) {
@@ -449,6 +486,7 @@ int main(void) {
       OF_BOTH(confirmed_record_becomes_the_newest),
       OF_BOTH(keeps_the_order_when_only_other_times_change),
       OF_BOTH(changes_the_origin),
+      OF_BOTH(counts_the_records_of_a_publisher),
       OF_BOTH(recognises_a_stale_handle),
       OF_BOTH(recognises_a_stale_handle_after_being_empty),
       OF_BOTH(next_returns_every_record_once),

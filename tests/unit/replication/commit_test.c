@@ -4,6 +4,7 @@
 #include "stores.h"
 #include "unit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static struct kad_lone lone;
@@ -136,19 +137,22 @@ static void host_at_its_quota_is_rejected(void **state) {
   kad_lone_close(&lone);
 }
 
-/* Stores a signed record from contact 1. Returns the code of the error. */
-static int store_signed(int64_t seq, const char *value) {
-  const uint8_t seed[32] = {5};
+/* Stores a record that publisher `number` has signed, from contact `host`.
+ * Returns the code of the error. */
+static int store_of(uint8_t number, unsigned host, const char *salt,
+                    int64_t seq, const char *value) {
+  const uint8_t seed[32] = {number};
   uint8_t publisher[KAD_PUBLISHER_SIZE];
   uint8_t secret[KAD_SECRET_SIZE];
   uint8_t signature[KAD_SIGNATURE_SIZE];
-  const struct kad_contact from = kad_lone_contact(1);
+  const struct kad_contact from = kad_lone_contact(host);
   struct kad_record record = {
       .key = kad_lone_target,
       .type = kad_slice_of("value"),
       .value = kad_slice_of(value),
       .publisher = publisher,
       .signature = signature,
+      .salt = kad_slice_of(salt),
       .seq = seq,
       .has_seq = true,
   };
@@ -156,6 +160,10 @@ static int store_signed(int64_t seq, const char *value) {
   assert_ok(kad_record_sign(&record, 160, secret, signature));
   kad_lone_store(&lone, &from, &record, 1);
   return kad_lone_error(&lone);
+}
+
+static int store_signed(int64_t seq, const char *value) {
+  return store_of(5, 1, "", seq, value);
 }
 
 static void host_at_its_quota_may_update_and_confirm(void **state) {
@@ -172,6 +180,114 @@ static void host_at_its_quota_may_update_and_confirm(void **state) {
 
   assert_int_equal(kad_stores_code(&lone, 1, 'b'), KAD_CODE_REFUSED);
   assert_int_equal(kad_lone_records(&lone), 2);
+  kad_lone_close(&lone);
+}
+
+/* Whichever addresses its records come from. */
+static void publisher_at_its_quota_is_rejected(void **state) {
+  (void)state;
+  struct kad_config config = kad_lone_unlimited();
+  config.max_records_publisher = 2;
+  kad_lone_open(&lone, &config);
+  assert_int_equal(store_of(1, 1, "a", 1, "x"), 0);
+  assert_int_equal(store_of(1, 2, "b", 1, "x"), 0);
+
+  assert_int_equal(store_of(1, 3, "c", 1, "x"), KAD_CODE_REFUSED);
+
+  assert_int_equal(kad_lone_stats(&lone).over_quota, 1);
+  assert_int_equal(store_of(2, 3, "c", 1, "x"), 0);
+  assert_int_equal(kad_stores_code(&lone, 3, 'u'), 0);
+  assert_int_equal(kad_lone_records(&lone), 4);
+  kad_lone_close(&lone);
+}
+
+/* From another address than before, too. */
+static void publisher_at_its_quota_may_update_and_confirm(void **state) {
+  (void)state;
+  struct kad_config config = kad_lone_unlimited();
+  config.max_records_publisher = 2;
+  kad_lone_open(&lone, &config);
+  assert_int_equal(store_of(1, 1, "a", 1, "x"), 0);
+  assert_int_equal(store_of(1, 2, "b", 1, "x"), 0);
+
+  assert_int_equal(store_of(1, 3, "a", 2, "y"), 0);
+  assert_int_equal(store_of(1, 4, "a", 2, "y"), 0);
+  assert_int_equal(store_of(1, 3, "b", 1, "x"), 0);
+
+  assert_int_equal(store_of(1, 3, "c", 1, "x"), KAD_CODE_REFUSED);
+  assert_int_equal(kad_lone_records(&lone), 2);
+  kad_lone_close(&lone);
+}
+
+static void keep_incoming(void *state, const struct kad_hook_call *call,
+                          struct kad_hook_result *answer) {
+  (void)state;
+  answer->verdict = KAD_VERDICT_ACCEPT;
+  answer->records = call->record;
+  answer->record_count = 1;
+}
+
+/* What a merge hook drops leaves room in the quota of its publisher. */
+static void publisher_at_its_quota_may_merge(void **state) {
+  (void)state;
+  const struct kad_type type = {
+      .name = "value", .max_values = 9, .merge = keep_incoming};
+  const struct kad_policy policy = {.types = &type, .type_count = 1};
+  struct kad_config config = kad_lone_unlimited();
+  config.max_records_publisher = 1;
+  kad_lone_open(&lone, &config);
+  assert_ok(kad_node_set_policy(lone.node, &policy));
+
+  assert_int_equal(store_of(1, 1, "a", 1, "x"), 0);
+  assert_int_equal(store_of(1, 2, "b", 1, "y"), 0);
+  kad_stores_assert(&lone, "y");
+  assert_int_equal(kad_stores_code(&lone, 3, 'u'), 0);
+  assert_int_equal(store_of(1, 2, "b", 1, "y"), 0);
+  kad_stores_assert(&lone, "y");
+
+  assert_int_equal(kad_lone_stats(&lone).over_quota, 0);
+  kad_lone_close(&lone);
+}
+
+/* An update from another address than before is a new record of that one. */
+static void update_of_a_publisher_needs_room_of_its_host(void **state) {
+  (void)state;
+  struct kad_config config = kad_lone_unlimited();
+  config.max_records_address = 1;
+  kad_lone_open(&lone, &config);
+  assert_int_equal(store_of(1, 1, "a", 1, "x"), 0);
+  assert_int_equal(kad_stores_code(&lone, 2, 'u'), 0);
+
+  assert_int_equal(store_of(1, 2, "a", 2, "y"), KAD_CODE_REFUSED);
+  assert_int_equal(store_of(1, 1, "a", 2, "y"), 0);
+  kad_lone_close(&lone);
+}
+
+/* One publisher stores from 30 addresses, which have one record each. */
+static void full_store_evicts_from_the_largest_publisher(void **state) {
+  (void)state;
+  struct kad_config config = kad_lone_unlimited();
+  config.max_records = 10;
+  kad_lone_open(&lone, &config);
+  kad_stores_put(&lone, 1, 'a');
+  kad_stores_put(&lone, 1, 'b');
+  kad_stores_put(&lone, 2, 'c');
+  kad_stores_put(&lone, 2, 'd');
+
+  for (unsigned i = 0; i < 30; i++) {
+    char salt[16];
+    (void)snprintf(salt, sizeof salt, "%u", i);
+    (void)store_of(1, 10 + i, salt, 1, "x");
+  }
+
+  uint8_t values[16];
+  const size_t count = kad_stores_held(&lone, values);
+  assert_int_equal(count, 10);
+  assert_non_null(memchr(values, 'a', count));
+  assert_non_null(memchr(values, 'b', count));
+  assert_non_null(memchr(values, 'c', count));
+  assert_non_null(memchr(values, 'd', count));
+  assert_int_equal(kad_lone_stats(&lone).evicted, 24);
   kad_lone_close(&lone);
 }
 
@@ -336,6 +452,11 @@ int main(void) {
       cmocka_unit_test(ip6_host_at_its_quota_may_update),
       cmocka_unit_test(host_at_its_quota_is_rejected),
       cmocka_unit_test(host_at_its_quota_may_update_and_confirm),
+      cmocka_unit_test(publisher_at_its_quota_is_rejected),
+      cmocka_unit_test(publisher_at_its_quota_may_update_and_confirm),
+      cmocka_unit_test(publisher_at_its_quota_may_merge),
+      cmocka_unit_test(update_of_a_publisher_needs_room_of_its_host),
+      cmocka_unit_test(full_store_evicts_from_the_largest_publisher),
       WITH_NODE(lower_seq_is_rejected),
       cmocka_unit_test(full_store_evicts_from_the_largest_host),
       cmocka_unit_test(record_that_is_evicted_at_once_is_rejected),

@@ -65,7 +65,7 @@ static void failed_allocation_changes_nothing(void **state) {
   size_t of_a_full_array = add_with_failures(8);
   size_t of_room_enough = add_with_failures(12);
 
-  /* Types, slots, two heaps, keys, three parts of origins, the entry. */
+  /* Types, slots, two heaps, keys, three parts of hosts, the entry. */
   assert_int_equal(of_an_empty_store, 9);
   /* Adding succeeds without more buckets. */
   assert_int_equal(of_a_full_array, 2);

@@ -1,4 +1,5 @@
-/* Counting the records of an origin, and choosing the victim. */
+/* Counting the records of a host and of a publisher, and choosing the victim.
+ */
 #include "memory_fixture.h"
 #include "unit.h"
 
@@ -171,6 +172,72 @@ static void victim_is_among_the_128_earliest_of_an_address(void **state) {
   kad_memory_close(&fixture);
 }
 
+static void victim_is_of_a_publisher_with_many_addresses(void **state) {
+  (void)state;
+  struct kad_memory_fixture fixture;
+  struct kad_id self = kad_memory_key(0);
+  kad_memory_open(&fixture);
+  kad_memory_add_many(&fixture, own_user, 0, 20);
+  kad_memory_add_many(&fixture, kad_memory_host(1), 100, 4);
+  kad_memory_add_spread(&fixture, 2, 40, 200, 2);
+  kad_memory_add_spread(&fixture, 1, 50, 300, 9);
+
+  for (size_t left = 9; left > 3; left--) {
+    struct kad_held held;
+    kad_record_handle victim = kad_store_victim(fixture.store, &self);
+    assert_true(kad_store_read(fixture.store, victim, &held));
+    assert_non_null(held.record.publisher);
+    assert_int_equal(held.record.publisher[KAD_PUBLISHER_SIZE - 1], 1);
+    kad_store_remove(fixture.store, victim);
+  }
+  assert_int_equal(kad_memory_count_signed(&fixture, 1), 3);
+  assert_int_equal(kad_memory_count_signed(&fixture, 2), 2);
+  assert_int_equal(kad_memory_count_of(&fixture, kad_memory_host(1)), 4);
+  kad_memory_close(&fixture);
+}
+
+static void records_of_our_own_user_are_of_no_publisher(void **state) {
+  (void)state;
+  struct kad_memory_fixture fixture;
+  struct kad_address host = kad_memory_host(1);
+  kad_memory_open(&fixture);
+  for (uint32_t i = 0; i < 9; i++) {
+    struct kad_record record = kad_memory_record(i, "v");
+    struct kad_record_meta meta = kad_memory_meta(1, own_user);
+    record.publisher = kad_memory_publisher(1);
+    kad_memory_add(&fixture, &record, &meta);
+  }
+  kad_memory_add_value(&fixture, 20, "v", 1);
+
+  struct kad_address victim = victim_origin(&fixture);
+  assert_memory_equal(&victim, &host, sizeof host);
+  kad_memory_close(&fixture);
+}
+
+/* Of a publisher's records, as of those of a host. */
+static void victim_of_a_publisher_is_the_farthest(void **state) {
+  (void)state;
+  struct kad_memory_fixture fixture;
+  struct kad_id self = kad_memory_key(0);
+  struct kad_held held;
+  kad_memory_open(&fixture);
+  kad_memory_add_spread(&fixture, 1, 50, 10, 5);
+  struct kad_record far = kad_memory_record(0, "v");
+  struct kad_record_meta meta = kad_memory_meta(1, kad_memory_host(7));
+  far.key.bytes[0] = 0xff;
+  far.publisher = kad_memory_publisher(1);
+  kad_record_handle handle = kad_memory_add(&fixture, &far, &meta);
+  kad_memory_add_spread(&fixture, 1, 60, 20, 5);
+
+  kad_record_handle victim = kad_store_victim(fixture.store, &self);
+  assert_int_equal(victim, handle);
+  meta.stored_at = 2;
+  kad_store_set_meta(fixture.store, handle, &meta);
+  assert_true(kad_store_read(fixture.store, victim, &held));
+  assert_int_equal(kad_store_victim(fixture.store, &self), handle);
+  kad_memory_close(&fixture);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(counts_the_records_of_an_address),
@@ -180,6 +247,9 @@ int main(void) {
       cmocka_unit_test(victim_is_of_our_own_user_last),
       cmocka_unit_test(victim_is_the_farthest_then_the_first_to_expire),
       cmocka_unit_test(victim_is_among_the_128_earliest_of_an_address),
+      cmocka_unit_test(victim_is_of_a_publisher_with_many_addresses),
+      cmocka_unit_test(records_of_our_own_user_are_of_no_publisher),
+      cmocka_unit_test(victim_of_a_publisher_is_the_farthest),
   };
-  return cmocka_run_group_tests_name("origins", tests, NULL, NULL);
+  return cmocka_run_group_tests_name("accounts", tests, NULL, NULL);
 }
