@@ -64,6 +64,11 @@ local function hostile(self)
       fields[name] = callback(self)
     end
   end
+  local finalize = fields.__gc
+  fields.__gc = finalize and function(...)
+    self.has_finalized = true
+    finalize(...)
+  end
   return setmetatable({ value(self, 3) }, fields)
 end
 
@@ -186,15 +191,21 @@ local function is_of_metamethod(err)
   return false
 end
 
+-- Returns whether a finalizer has closed what a call was about to use.
+local function is_of_finalizer(self, err)
+  return self.has_finalized and (err:find(": closed node", 1, true)
+    or err:find(": closed network", 1, true))
+end
+
 -- Returns what is wrong with an error, or nil.
-local function error_problem(err)
+local function error_problem(self, err)
   if type(err) == "table" and rawget(err, 1) == OWN then
     return nil
   elseif type(err) ~= "string" then
     return "an error that is a " .. type(err)
   elseif err:find(OWN, 1, true) then
     return nil
-  elseif is_of_metamethod(err) then
+  elseif is_of_metamethod(err) or is_of_finalizer(self, err) then
     return nil
   elseif err:find("scripts/kadenza/", 1, true) then
     return "an error inside of the library"
@@ -225,7 +236,7 @@ local function check_call(self, call, arguments)
   if results[1] then
     problem = result_problem(table.pack(table.unpack(results, 2, results.n)))
   else
-    problem = error_problem(results[2])
+    problem = error_problem(self, results[2])
   end
   self.show("  %s", describe(results))
   if problem then
@@ -276,7 +287,7 @@ local function finish(self)
     end
   end)
   -- The error of a task that nothing awaited.
-  problem = not passed and (error_problem(problem)
+  problem = not passed and (error_problem(self, problem)
     and tostring(problem)) or nil
   assert(not problem, problem)
 end
