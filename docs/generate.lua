@@ -33,7 +33,8 @@ write(folder .. "/reference/c.md", c.reference({ "core/kadenza.h",
   "core/kadenza_item.h", "core/kadenza_names.h",
   "core/kadenza_sample.h", "core/kadenza_scrape.h", "core/kadenza_secure_id.h",
   "core/kadenza_network_key.h",
-  "core/kadenza_option.h", "core/kadenza_store.h", "core/kadenza_codec.h",
+  "core/kadenza_option.h", "core/kadenza_store.h", "core/kadenza_backend.h",
+  "core/kadenza_codec.h",
   "core/kadenza_socket.h", "core/kadenza_sim.h" }))
 write(folder .. "/operations.md",
   options.operations(read("docs/operations.md")))

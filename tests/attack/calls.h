@@ -6,6 +6,7 @@
 
 #include "attack.h"
 #include "counting_allocator.h"
+#include "kadenza_backend.h"
 #include "kadenza_codec.h"
 #include "kadenza_names.h"
 #include "kadenza_option.h"
@@ -108,5 +109,9 @@ void kad_calls_special_kad_network_resolve(struct kad_calls *it);
 void kad_calls_special_kad_network_bootstrap(struct kad_calls *it);
 void kad_calls_special_kad_node_add_name(struct kad_calls *it);
 void kad_calls_special_kad_sim_kill(struct kad_calls *it);
+void kad_calls_special_kad_backed_store_new(struct kad_calls *it);
+void kad_calls_special_kad_backed_store_restore(struct kad_calls *it);
+void kad_calls_special_kad_backed_store_sort(struct kad_calls *it);
+void kad_calls_special_kad_backed_store_free(struct kad_calls *it);
 
 #endif

@@ -14,7 +14,8 @@ enum {
   PART_SEQ = 8,
   PART_PUBLISHER = 16,
   PART_SIGNATURE = 32,
-  IS_SEED = 64 /* no part: of the meta */
+  IS_SEED = 64,   /* no part: of the meta */
+  IS_ABSENT = 128 /* no part: the value is elsewhere */
 };
 
 enum {
@@ -47,7 +48,9 @@ static unsigned parts_of(const struct kad_record *record,
          part_if(origin->family == 6, PART_IP6) |
          part_if(record->has_seq, PART_SEQ) |
          part_if(record->publisher != NULL, PART_PUBLISHER) |
-         part_if(record->signature != NULL, PART_SIGNATURE);
+         part_if(record->signature != NULL, PART_SIGNATURE) |
+         part_if(record->value.data == NULL && record->value.len > 0,
+                 IS_ABSENT);
 }
 
 static size_t key_size(unsigned parts) {
@@ -72,13 +75,17 @@ static size_t place_size(unsigned parts) {
              : 0;
 }
 
+static size_t value_size(unsigned parts, size_t len) {
+  return (parts & IS_ABSENT) != 0 ? 0 : len;
+}
+
 static size_t size_of(unsigned parts, size_t salt_len, size_t value_len) {
   return offsetof(struct kad_memory_entry, tail) + place_size(parts) +
          key_size(parts) + ip_size(parts) +
          part_size(parts, PART_SEQ, SEQ_SIZE) +
          part_size(parts, PART_PUBLISHER, KAD_PUBLISHER_SIZE) +
          part_size(parts, PART_SIGNATURE, KAD_SIGNATURE_SIZE) + salt_len +
-         value_len;
+         value_size(parts, value_len);
 }
 
 size_t kad_memory_entry_size(const struct kad_record *record,
@@ -88,6 +95,12 @@ size_t kad_memory_entry_size(const struct kad_record *record,
 
 size_t kad_memory_entry_size_held(const struct kad_memory_entry *entry) {
   return size_of(entry->parts, entry->salt_len, entry->value_len);
+}
+
+size_t kad_memory_entry_cost(const struct kad_memory_entry *entry) {
+  const unsigned parts = entry->parts;
+  return size_of(parts & (UINT8_MAX - IS_ABSENT), entry->salt_len,
+                 entry->value_len);
 }
 
 /* Appends `len` bytes to a tail. `bytes` may be NULL when `len` is 0. */
@@ -101,7 +114,7 @@ static uint8_t *append(uint8_t *to, const void *bytes, size_t len) {
 void kad_memory_entry_write(struct kad_memory_entry *entry,
                             const struct kad_record *record, uint8_t type,
                             const struct kad_record_meta *meta) {
-  assert(record->value.len <= KAD_VALUE_MAX);
+  assert(record->value.len <= UINT16_MAX);
   assert(record->salt.len <= KAD_SALT_MAX);
   unsigned parts = parts_of(record, &meta->origin);
   entry->type = type;
@@ -117,7 +130,7 @@ void kad_memory_entry_write(struct kad_memory_entry *entry,
   tail = append(tail, record->signature,
                 part_size(parts, PART_SIGNATURE, KAD_SIGNATURE_SIZE));
   tail = append(tail, record->salt.data, record->salt.len);
-  append(tail, record->value.data, record->value.len);
+  append(tail, record->value.data, value_size(parts, record->value.len));
   kad_memory_entry_set_meta(entry, meta);
 }
 
@@ -158,7 +171,7 @@ void kad_memory_entry_record(const struct kad_memory_entry *entry,
       read_part(&tail, part_size(parts, PART_SIGNATURE, KAD_SIGNATURE_SIZE));
   record->salt.data = read_part(&tail, entry->salt_len);
   record->salt.len = entry->salt_len;
-  record->value.data = read_part(&tail, entry->value_len);
+  record->value.data = read_part(&tail, value_size(parts, entry->value_len));
   record->value.len = entry->value_len;
 }
 

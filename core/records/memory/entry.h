@@ -50,6 +50,9 @@ size_t kad_memory_entry_size(const struct kad_record *record,
 /* Returns the size of `entry`. Unit: bytes. */
 size_t kad_memory_entry_size_held(const struct kad_memory_entry *entry);
 
+/* Returns the size that `entry` has with a value that is elsewhere. */
+size_t kad_memory_entry_cost(const struct kad_memory_entry *entry);
+
 /* Writes the record, its times and its origin into a block of
  * kad_memory_entry_size bytes. Leaves places and links to the caller. */
 void kad_memory_entry_write(struct kad_memory_entry *entry,

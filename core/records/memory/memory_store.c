@@ -109,7 +109,7 @@ static int reserve(struct memory *memory, const struct kad_record *record,
 }
 
 static size_t cost_of(const struct kad_memory_entry *entry) {
-  return kad_memory_entry_size_held(entry) + ENTRY_OVERHEAD;
+  return kad_memory_entry_cost(entry) + ENTRY_OVERHEAD;
 }
 
 /* Adds an entry to its accounts. The caller has reserved room for them. */

@@ -10,6 +10,9 @@ enum {
 
 /* Makes a memory store.
  *
+ * Of a record whose value has a length but no bytes (`data` is NULL), it keeps
+ * the length: the value is elsewhere, and counts in `bytes` and for `victim`.
+ *
  * `secret` is KAD_MEMORY_STORE_SECRET_SIZE random bytes for its hash tables.
  * Copies `allocator` and `secret`. Returns 0 or KAD_ENOMEM.
  *

@@ -10,7 +10,7 @@
 
 local tree = require("tests.check.tree")
 
--- Called by hand; see tests/attack/calls.c.
+-- Called by hand; see tests/attack/calls.c, tests/attack/calls_backed.c.
 local SPECIAL <const> = {}
 for name in ([[
   kad_node_new kad_node_free kad_node_tick kad_node_receive
@@ -18,6 +18,8 @@ for name in ([[
   kad_network_open_node kad_network_open_on_transport kad_network_close_node
   kad_network_run kad_network_on_signal kad_network_resolve
   kad_network_bootstrap kad_node_add_name kad_sim_kill
+  kad_backed_store_new kad_backed_store_restore kad_backed_store_sort
+  kad_backed_store_free
 ]]):gmatch("%S+") do
   SPECIAL[name] = true
 end

@@ -4,6 +4,7 @@
  * with the headers.
  *
  * Tests core/net/network.c, core/node/node.c, core/operations. */
+#include "kadenza_backend.h"
 #include "kadenza_codec.h"
 #include "kadenza_names.h"
 #include "kadenza_network_key.h"
@@ -233,6 +234,46 @@ static void a_callback_that_may_be_missing_is_not_called(void **state) {
   kad_network_run(network, 10000);
 }
 
+static int keep(void *state, uint64_t number, const struct kad_record *record,
+                const struct kad_record_meta *meta) {
+  (void)state;
+  (void)record;
+  (void)meta;
+  return number > 0 ? 0 : KAD_ESYSTEM;
+}
+
+static int find(void *state, uint64_t number, struct kad_record *record) {
+  (void)state;
+  (void)number;
+  (void)record;
+  return KAD_ENOTFOUND;
+}
+
+static int drop(void *state, uint64_t number) {
+  (void)state;
+  return number > 0 ? 0 : KAD_ESYSTEM;
+}
+
+static void backed_stores(void **state) {
+  const struct kad_backend backend = {.put = keep, .get = find, .remove = drop};
+  const uint8_t bytes[KAD_BACKED_SECRET_SIZE] = {0};
+  const struct kad_allocator allocator = kad_allocator_default();
+  const struct kad_record record = {.ttl = 0};
+  const struct kad_record_meta meta = {.stored_at = 0};
+  struct kad_store store = {.state = NULL};
+  struct kad_store *made;
+  (void)state;
+  REFUSES(kad_backed_store_new(NULL, &allocator, bytes, &made));
+  REFUSES(kad_backed_store_new(&backend, NULL, bytes, &made));
+  REFUSES(kad_backed_store_new(&backend, &allocator, NULL, &made));
+  REFUSES(kad_backed_store_new(&backend, &allocator, bytes, NULL));
+  REFUSES(kad_backed_store_restore(NULL, 1, &record, &meta));
+  REFUSES(kad_backed_store_restore(&store, 1, NULL, &meta));
+  REFUSES(kad_backed_store_restore(&store, 1, &record, NULL));
+  REFUSES(kad_backed_store_sort(NULL));
+  kad_backed_store_free(NULL);
+}
+
 static void views_of_a_node(void **state) {
   struct kad_stats stats;
   struct kad_record record;
@@ -419,6 +460,7 @@ int main(void) {
       TEST(nodes),
       TEST(operations),
       TEST(a_callback_that_may_be_missing_is_not_called),
+      TEST(backed_stores),
       TEST(views_of_a_node),
       TEST(networks),
       TEST(views_of_a_network),
