@@ -103,17 +103,29 @@ static size_t add_contacts(const struct kad_node *node,
   return room;
 }
 
+/* Returns whether records of any type are held under `key`. */
+static bool is_held(const struct kad_node *node, const struct kad_id *key) {
+  bool found = false;
+  for (size_t i = 0; i < node->ruleset->type_count && !found; i++) {
+    const struct kad_slice type = kad_slice_of(node->ruleset->types[i].name);
+    found = kad_store_find(node->store, key, type, 0, NULL, 0) > 0;
+  }
+  return found;
+}
+
 /* Adds a write token if the store has room. An address that has reached its
- * limit of records also gets one, to refresh or replace them. */
+ * limit of records gets one where there is something to refresh or replace. */
 static void add_token(const struct kad_node *node,
                       const struct kad_incoming *incoming,
                       struct kad_message *reply, uint8_t *token) {
   const struct kad_address *from = &incoming->from.address;
-  if (kad_quota_check_room(&node->quota, node->store, 0) != 0) {
+  const struct kad_id *target = &incoming->message->target;
+  if (kad_quota_check_room(&node->quota, node->store, 0) != 0 ||
+      (kad_quota_is_used_up(&node->quota, node->store, from) &&
+       !is_held(node, target))) {
     return;
   }
-  kad_token_make(&node->tokens, from, &incoming->message->target,
-                 kad_node_now(node), token);
+  kad_token_make(&node->tokens, from, target, kad_node_now(node), token);
   reply->token = (struct kad_slice){.data = token, .len = KAD_TOKEN_SIZE};
 }
 

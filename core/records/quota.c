@@ -49,18 +49,25 @@ void kad_quota_claim_yield(struct kad_quota_claim *claim,
       claim->replaces_publisher > 0 && is_publisher(claim, publisher);
 }
 
+bool kad_quota_is_used_up(const struct kad_quota *quota,
+                          const struct kad_store *store,
+                          const struct kad_address *origin) {
+  return origin->family != 0 &&
+         kad_store_count_of(store, origin) >= quota->max_records_address;
+}
+
 static bool address_is_full(const struct kad_quota *quota,
                             const struct kad_store *store,
                             const struct kad_quota_claim *claim) {
   return claim->replaces_address == 0 &&
-         kad_store_count_of(store, claim->origin) >= quota->max_records_address;
+         kad_quota_is_used_up(quota, store, claim->origin);
 }
 
 static bool publisher_is_full(const struct kad_quota *quota,
                               const struct kad_store *store,
                               const struct kad_quota_claim *claim) {
-  return claim->publisher != NULL && claim->replaces_publisher == 0 &&
-         store->count_signed != NULL &&
+  return claim->origin->family != 0 && claim->publisher != NULL &&
+         claim->replaces_publisher == 0 && store->count_signed != NULL &&
          kad_store_count_signed(store, claim->publisher) >=
              quota->max_records_publisher;
 }
@@ -68,8 +75,8 @@ static bool publisher_is_full(const struct kad_quota *quota,
 int kad_quota_check(const struct kad_quota *quota,
                     const struct kad_store *store,
                     const struct kad_quota_claim *claim) {
-  if (claim->origin->family != 0 && (address_is_full(quota, store, claim) ||
-                                     publisher_is_full(quota, store, claim))) {
+  if (address_is_full(quota, store, claim) ||
+      publisher_is_full(quota, store, claim)) {
     return KAD_EQUOTA;
   }
   return kad_quota_check_room(quota, store, claim->bytes);

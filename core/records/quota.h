@@ -65,6 +65,12 @@ KAD_MUST_CHECK int kad_quota_check_room(const struct kad_quota *quota,
                                         const struct kad_store *store,
                                         size_t bytes);
 
+/* Returns whether the host of `origin` has as many records as it may. Takes
+ * constant time. */
+bool kad_quota_is_used_up(const struct kad_quota *quota,
+                          const struct kad_store *store,
+                          const struct kad_address *origin);
+
 /* Checks that `store` may accept a new record. Changes nothing. A record that
  * confirms one needs no check. Takes constant time. Returns 0, or KAD_EQUOTA
  * when there is no room, or the address or the publisher has reached its limit.

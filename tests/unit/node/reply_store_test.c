@@ -378,6 +378,79 @@ static void full_store_issues_no_tokens(void **state) {
   assert_int_equal(kad_lone_token(*state, &from, token), 0);
 }
 
+static void store_of_our_own_records_issues_no_tokens(void **state) {
+  struct kad_config config;
+  struct kad_lone *lone = *state;
+  const struct kad_contact from = kad_lone_contact(1);
+  const struct kad_record record = {.key = kad_lone_target,
+                                    .type = kad_slice_of("value"),
+                                    .value = kad_slice_of("ours")};
+  uint8_t token[KAD_TOKEN_MAX];
+  kad_config_default(&config);
+  config.max_records = 1;
+  kad_lone_close(lone);
+  kad_lone_open(lone, &config);
+  assert_true(kad_lone_token(lone, &from, token) > 0);
+
+  assert_ok(kad_node_put(lone->node, &record, NULL, NULL, NULL, NULL));
+  kad_lone_run(lone, 1000);
+
+  assert_int_equal(kad_lone_records(lone), 1);
+  assert_int_equal(kad_lone_token(lone, &from, token), 0);
+}
+
+/* Asks for `key` with each query whose reply may have a token. Returns how many
+ * have one. */
+static unsigned count_tokens(struct kad_lone *lone,
+                             const struct kad_contact *from,
+                             const struct kad_id *key) {
+  static const enum kad_method_id methods[] = {
+      KAD_METHOD_GET_PEERS, KAD_METHOD_GET, KAD_METHOD_FIND_VALUE};
+  unsigned tokens = 0;
+  for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+    struct kad_message message;
+    kad_lone_begin(&message, methods[i]);
+    message.has_target = true;
+    message.target = *key;
+    message.type = kad_slice_of("value");
+    kad_lone_send(lone, from, &message);
+    (void)kad_lone_reply(lone, &message);
+    assert_int_equal(message.kind, KAD_MESSAGE_REPLY);
+    tokens += message.token.len > 0;
+  }
+  return tokens;
+}
+
+/* Where an address at its limit holds nothing, its store would be refused. */
+static void address_at_its_limit_gets_tokens_for_held_keys(void **state) {
+  struct kad_config config;
+  struct kad_lone *lone = *state;
+  struct kad_contact neighbour = kad_lone_contact_v6(3);
+  const struct kad_contact four = kad_lone_contact(1);
+  const struct kad_contact six = kad_lone_contact_v6(3);
+  const struct kad_record record = {.value = kad_slice_of("one")};
+  struct kad_id other = kad_lone_target;
+  other.bytes[5] ^= 1;
+  neighbour.address.ip[15] ^= 1;
+  kad_config_default(&config);
+  config.max_records_address = 1;
+  kad_lone_close(lone);
+  kad_lone_open(lone, &config);
+  assert_int_equal(count_tokens(lone, &four, &other), 3);
+
+  kad_lone_store(lone, &four, &record, 1);
+  assert_int_equal(kad_lone_error(lone), 0);
+  kad_lone_announce(lone, &six, 7000);
+  assert_int_equal(kad_lone_error(lone), 0);
+
+  assert_int_equal(count_tokens(lone, &four, &kad_lone_target), 3);
+  assert_int_equal(count_tokens(lone, &four, &other), 0);
+  assert_int_equal(count_tokens(lone, &neighbour, &kad_lone_target), 3);
+  assert_int_equal(count_tokens(lone, &neighbour, &other), 0);
+  const struct kad_contact stranger = kad_lone_contact(9);
+  assert_int_equal(count_tokens(lone, &stranger, &other), 3);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -397,6 +470,8 @@ int main(void) {
       TEST(bad_signature_ends_the_message),
       TEST(type_may_require_signatures),
       TEST(full_store_issues_no_tokens),
+      TEST(store_of_our_own_records_issues_no_tokens),
+      TEST(address_at_its_limit_gets_tokens_for_held_keys),
 #undef TEST
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,8 @@
 #include "tables.h"
 #include "unit.h"
 
+#include <string.h>
+
 static int begin(void **state) {
   static struct kad_tables it;
   kad_tables_begin(&it, 160, 4);
@@ -406,6 +408,26 @@ static int add_in_subnet(struct kad_tables *it, unsigned prefix,
   return kad_tables_add_contact(it, &contact, 1);
 }
 
+/* The subnet of IPv6 is the /64. */
+static void a_64_has_a_share_of_a_bucket(void **state) {
+  struct kad_tables *it = *state;
+  static const uint8_t subnet[8] = {0x2a, 1, 2, 3, 4, 5, 6, 7};
+  kad_tables_end(it);
+  kad_tables_begin(it, 160, 6);
+  for (uint8_t i = 0; i < 4; i++) {
+    struct kad_contact contact = kad_tables_contact(it, 0, 100 + i);
+    contact.address.family = 6;
+    memcpy(contact.address.ip, subnet, sizeof subnet);
+    contact.address.ip[8] = i;
+    contact.address.ip[15] = (uint8_t)(9 - i);
+    assert_int_equal(kad_tables_add_contact(it, &contact, 1),
+                     i < KAD_SUBNET_MAX ? 0 : KAD_ESUBNET);
+    contact.id.bytes[19] ^= 0x55;
+    contact.address.ip[7] ^= (uint8_t)(0x10 + i);
+    assert_ok(kad_tables_add_contact(it, &contact, 1));
+  }
+}
+
 static void a_subnet_has_a_share_of_a_bucket_and_of_the_table(void **state) {
   struct kad_tables *it = *state;
   it->config.k = 4;
@@ -541,6 +563,7 @@ int main(void) {
       TEST_FULL(one_address_holds_one_contact),
       TEST_FULL(a_replacement_enters_when_a_contact_is_removed),
       TEST_FULL(a_replacement_does_not_enter_at_a_taken_address),
+      TEST(a_64_has_a_share_of_a_bucket),
       TEST(a_subnet_has_a_share_of_a_bucket_and_of_the_table),
       TEST(allowed_local_addresses_have_no_subnet_limit),
       TEST_FULL(a_subnet_does_not_fill_the_replacement_cache),
