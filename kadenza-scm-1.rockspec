@@ -68,6 +68,7 @@ build = {
         "bindings/lua/names.c",
         "bindings/lua/network.c",
         "bindings/lua/network_events.c",
+        "bindings/lua/network_key.c",
         "bindings/lua/node.c",
         "bindings/lua/operation.c",
         "bindings/lua/passphrase.c",
@@ -426,6 +427,8 @@ build = {
       "scripts/kadenza/lookups.lua",
     ["kadenza.loop"] =
       "scripts/kadenza/loop.lua",
+    ["kadenza.network_key"] =
+      "scripts/kadenza/network_key.lua",
     ["kadenza.node"] =
       "scripts/kadenza/node.lua",
     ["kadenza.node_options"] =
@@ -488,6 +491,8 @@ build = {
       "scripts/kadenza/saved.lua",
     ["kadenza.scheduler"] =
       "scripts/kadenza/scheduler.lua",
+    ["kadenza.sealing"] =
+      "scripts/kadenza/sealing.lua",
     ["kadenza.shown"] =
       "scripts/kadenza/shown.lua",
     ["kadenza.signed"] =

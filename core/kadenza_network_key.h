@@ -22,7 +22,8 @@ extern "C" {
 enum {
   KAD_NETWORK_KEY_SIZE = 32, /* bytes */
   KAD_NETWORK_KEYS_MAX = 2,  /* an old and a new one, while keys change */
-  KAD_SEAL_OVERHEAD = 45     /* bytes that a datagram grows by */
+  KAD_SEAL_OVERHEAD = 45,    /* bytes that a datagram grows by */
+  KAD_FINGERPRINT_SIZE = 17  /* bytes of a text, with its NUL */
 };
 
 /* The keys of a node: random bytes, and secret. The first one seals; each opens
@@ -31,6 +32,11 @@ struct kad_network_keys {
   uint8_t keys[KAD_NETWORK_KEYS_MAX][KAD_NETWORK_KEY_SIZE];
   size_t count; /* 1 or 2 */
 };
+
+/* Writes the fingerprint of a network key, 16 hexadecimal digits and a NUL, to
+ * `text`. It tells keys apart in logs, and is not secret. */
+KAD_API void kad_network_key_fingerprint(
+    const uint8_t key[KAD_NETWORK_KEY_SIZE], char text[KAD_FINGERPRINT_SIZE]);
 
 /* Replaces the keys of a sealed node. What is sent from now on is sealed with
  * the first one; what waits for its pace, too. For a change of keys without a

@@ -8,14 +8,15 @@
 #include <string.h>
 
 enum {
-  OTHERS = 3, /* fields that are not rows of KAD_CONFIG_MAP */
+  OTHERS = 4, /* fields that are not rows of KAD_CONFIG_MAP */
   NAMES_MAX = 64
 };
 
 /* Raises if the table at `arg` has a field that is not an option. Returns
  * whether there is a table. [-0, +0, v] */
 static bool check_names(lua_State *L, int arg) {
-  const char *names[NAMES_MAX + 1] = {"id", "id_bits", "version"};
+  const char *names[NAMES_MAX + 1] = {"id", "id_bits", "version",
+                                      "network_keys"};
   size_t count;
   const struct kad_option *const options = kad_config_options(&count);
   for (size_t i = 0; i < count && OTHERS + i < NAMES_MAX; i++) {

@@ -6,6 +6,7 @@
 #include "lua/interrupt.h"
 #include "lua/lock.h"
 #include "lua/network.h"
+#include "lua/network_key.h"
 #include "lua/passphrase.h"
 #include "lua/process.h"
 #include "lua/safe_module.h"
@@ -29,6 +30,7 @@ int luaopen_kadenza_core(lua_State *L) {
   kad_lua_add_boot(L);
   kad_lua_add_spawn(L);
   kad_lua_add_interrupt(L);
+  kad_lua_add_network_key(L);
   kad_lua_add_passphrase(L);
   kad_lua_add_process(L);
   kad_lua_add_terminal(L);

@@ -9,9 +9,12 @@
 #include "lua/field.h"
 #include "lua/handle.h"
 #include "lua/names.h"
+#include "lua/network_key.h"
 #include "lua/operation.h"
 #include "lua/record.h"
 #include "lua/value.h"
+
+#include <sodium.h>
 
 #include <errno.h>
 
@@ -400,8 +403,8 @@ static struct kad_lua_node *new_handle(lua_State *L, bool borrowed) {
   static const luaL_Reg *const methods_of_borrowed[] = {
       shared_methods, kad_lua_operation_methods, kad_lua_name_methods, NULL};
   static const luaL_Reg *const methods_of_owner[] = {
-      shared_methods, kad_lua_operation_methods, kad_lua_name_methods,
-      owner_methods, NULL};
+      shared_methods, kad_lua_operation_methods,   kad_lua_name_methods,
+      owner_methods,  kad_lua_network_key_methods, NULL};
   struct kad_lua_context *const context = kad_lua_context(L);
   struct kad_lua_node *const self =
       lua_newuserdatauv(L, sizeof *self, KAD_LUA_NODE_VALUES);
@@ -477,6 +480,22 @@ static int push_open_failure(lua_State *L, const struct kad_network *network,
   return 4;
 }
 
+/* Opens the node of the handle at the top with the keys of the table at 2.
+ * [-0, +0, v] */
+static int open_sealed(lua_State *L, const struct kad_lua_network *network,
+                       struct kad_config *config,
+                       const struct kad_address *listen, size_t count) {
+  struct kad_network_keys keys;
+  if (!lua_istable(L, 2) || !kad_lua_field_network_keys(L, 2, &keys)) {
+    return open_node(L, network, config, listen, count);
+  }
+  config->network_keys = &keys;
+  const int status = open_node(L, network, config, listen, count);
+  config->network_keys = NULL;
+  sodium_memzero(&keys, sizeof keys);
+  return status;
+}
+
 /* network:open_node(config, listen[, send]) → node, or nil, message, code, and
  * whether the message names the address. A node with `send` has no sockets:
  * send(bytes, address) sends its datagrams. */
@@ -500,7 +519,7 @@ int kad_lua_node_open(lua_State *L) {
   self->link = kad_lua_link_new();
   int status = KAD_ENOMEM;
   if (self->link != NULL) {
-    status = open_node(L, network, &config, listen, count);
+    status = open_sealed(L, network, &config, listen, count);
   }
   if (status != 0) {
     kad_lua_link_release(self->link);

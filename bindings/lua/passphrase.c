@@ -10,6 +10,7 @@
 #include "lua/field.h"
 #include "lua/handle.h"
 #include "lua/hidden_input.h"
+#include "lua/network_key.h"
 
 #include <lauxlib.h>
 #include <sodium.h>
@@ -234,12 +235,10 @@ static struct kad_slice check_field(lua_State *L, const char *name, size_t min,
   return bytes;
 }
 
-/* passphrase:open(sealed) → the bytes, or nil, message, code:
- *   KAD_EINVAL   passes or memory are out of bounds: no file of ours has these
- *   KAD_EACCESS  it was sealed with another passphrase, or changed since */
-static int open_sealed(lua_State *L) {
+/* Opens the table at 2 with the passphrase at 1, to `bytes` of SECRET_MAX.
+ * Returns 0, or the number of results that it pushed. [-0, +0|3, v] */
+static int open_bytes(lua_State *L, uint8_t *bytes, size_t *len) {
   uint8_t key[crypto_secretbox_KEYBYTES];
-  uint8_t bytes[SECRET_MAX];
   struct derivation derivation = {.passes = 0};
   const struct passphrase *const passphrase = check_passphrase(L);
   luaL_checktype(L, 2, LUA_TTABLE);
@@ -271,9 +270,39 @@ static int open_sealed(lua_State *L) {
     lua_pushliteral(L, "wrong passphrase, or a damaged file");
     return kad_lua_push_error_message(L, KAD_EACCESS);
   }
-  lua_pushlstring(L, (const char *)bytes, box.len - crypto_secretbox_MACBYTES);
+  *len = box.len - crypto_secretbox_MACBYTES;
+  return 0;
+}
+
+/* passphrase:open(sealed) → the bytes, or nil, message, code:
+ *   KAD_EINVAL   passes or memory are out of bounds: no file of ours has these
+ *   KAD_EACCESS  it was sealed with another passphrase, or changed since */
+static int open_sealed(lua_State *L) {
+  uint8_t bytes[SECRET_MAX];
+  size_t len = 0;
+  const int failed = open_bytes(L, bytes, &len);
+  if (failed == 0) {
+    lua_pushlstring(L, (const char *)bytes, len);
+  }
   sodium_memzero(bytes, sizeof bytes);
-  return 1;
+  return failed == 0 ? 1 : failed;
+}
+
+/* passphrase:open_network_key(sealed) → the key, or nil, message, code: as
+ * `open` does, and KAD_EINVAL for something else than a key */
+static int open_network_key(lua_State *L) {
+  uint8_t bytes[SECRET_MAX];
+  size_t len = 0;
+  int count = open_bytes(L, bytes, &len);
+  if (count == 0 && len == KAD_NETWORK_KEY_SIZE) {
+    kad_lua_push_network_key(L, bytes);
+    count = 1;
+  } else if (count == 0) {
+    lua_pushliteral(L, "it is no network key");
+    count = kad_lua_push_error_message(L, KAD_EINVAL);
+  }
+  sodium_memzero(bytes, sizeof bytes);
+  return count;
 }
 
 /* passphrase:equals(other) → whether both are the same */
@@ -294,8 +323,11 @@ static int passphrase_close(lua_State *L) {
 
 void kad_lua_add_passphrase(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"seal", seal},     {"open", open_sealed},
-      {"equals", equals}, {"close", passphrase_close},
+      {"seal", seal},
+      {"open", open_sealed},
+      {"open_network_key", open_network_key},
+      {"equals", equals},
+      {"close", passphrase_close},
       {NULL, NULL},
   };
   static const luaL_Reg meta[] = {

@@ -19,10 +19,27 @@ static_assert((int)KAD_SEAL_OVERHEAD ==
               "the public header has the sum");
 
 enum {
-  KEY_NUMBER = 1 /* of the derived keys; a new format takes another one */
+  KEY_NUMBER = 1, /* of the derived keys; a new format takes another one */
+  FINGERPRINT_NUMBER = 2,
+  FINGERPRINT_BYTES = (KAD_FINGERPRINT_SIZE - 1) / 2
 };
 
 static const char context[crypto_kdf_CONTEXTBYTES + 1] = "kadenza0";
+
+void kad_network_key_fingerprint(const uint8_t key[KAD_NETWORK_KEY_SIZE],
+                                 char text[KAD_FINGERPRINT_SIZE]) {
+  uint8_t derived[crypto_kdf_BYTES_MIN];
+  if (text == NULL) {
+    return;
+  }
+  text[0] = 0;
+  if (key == NULL) {
+    return;
+  }
+  (void)crypto_kdf_derive_from_key(derived, sizeof derived, FINGERPRINT_NUMBER,
+                                   context, key);
+  (void)sodium_bin2hex(text, KAD_FINGERPRINT_SIZE, derived, FINGERPRINT_BYTES);
+}
 
 bool kad_seal_takes(const struct kad_network_keys *keys) {
   return keys->count >= 1 && keys->count <= KAD_NETWORK_KEYS_MAX;

@@ -1,7 +1,7 @@
 --- A node of an overlay: opens and closes it, and returns its state. Its
 --- operations are in `kadenza.joining`, `kadenza.contact_query`,
 --- `kadenza.lookups`, `kadenza.storing` and `kadenza.items`, its publications
---- in `kadenza.publication`.
+--- in `kadenza.publication`, its network keys in `kadenza.sealing`.
 --
 --     local node = assert(kad.node { listen = "0.0.0.0:6881" })
 --     assert(node:bootstrap { "192.0.2.1:6881" })
@@ -21,6 +21,7 @@ local policy_stats = require("kadenza.policy.stats")
 local loop = require("kadenza.loop")
 local node_options = require("kadenza.node_options")
 local publication = require("kadenza.publication")
+local sealing = require("kadenza.sealing")
 local storing = require("kadenza.storing")
 local task = require("kadenza.task")
 local unwind = require("kadenza.unwind")
@@ -44,7 +45,7 @@ Node.__index = Node
 Node.__name = "kadenza.Node"
 
 for _, methods in ipairs({ joining, contact_query, lookups, storing, items,
-  publication.methods }) do
+  publication.methods, sealing }) do
   for name, method in pairs(methods) do
     Node[name] = method
   end

@@ -4,6 +4,7 @@
 local check = require("kadenza.check")
 local core = require("kadenza.core")
 local lookup = require("kadenza.lookup_options").LOOKUP
+local network_key = require("kadenza.network_key")
 
 local M = {}
 
@@ -24,6 +25,8 @@ local M = {}
 ---@field id? string  binary or hexadecimal; random without one
 ---@field id_bits? 160|256  width of ids and keys, 160
 ---@field limits? boolean|table  false: no rate limits; a table: the limits
+---@field network_key? string|kadenza.NetworkKey|table  seals the overlay: see
+---  kadenza.network_key; of two in a list, the first one seals, each opens
 ---@field version? string  4 bytes, `v` of messages
 
 --- The options in the table `limits`; the core takes them under the same names.
@@ -84,6 +87,10 @@ local function is_limits(value)
   return type(value) == "boolean" or type(value) == "table"
 end
 
+local function is_network_key(value)
+  return network_key.list(value) ~= nil
+end
+
 local STRINGS <const> =
   { is = is_strings, name = "a string or a list of strings" }
 
@@ -98,6 +105,8 @@ local LIBRARY <const> = {
   state = "string",
   id = "string",
   limits = { is = is_limits, name = "a boolean or a table" },
+  network_key = { is = is_network_key,
+    name = "a network key, or a list of one or two" },
 }
 
 --- Returns a copy of a string or a list of strings, as a list; raises for
@@ -226,6 +235,8 @@ function M.read(given, level)
   if given.id then
     set_id(config, given.id, level + 1)
   end
+  config.network_keys = given.network_key
+    and network_key.list(given.network_key)
   if given.policies then
     require("kadenza.policy").check_list(given.policies, level + 1)
   end

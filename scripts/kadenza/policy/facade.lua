@@ -28,7 +28,8 @@ M.NODE = {
 
 --- The methods of a node that only its program may call.
 M.WITHHELD = { "block", "close", "configure", "exempt", "leave", "network",
-  "on_close", "receive", "reload", "save", "send_failure" }
+  "on_close", "receive", "reload", "save", "seal_notices", "send_failure",
+  "set_network_key" }
 
 local CALL_COST <const> = 2000 -- instructions charged for a method call
 local MAX_TASKS <const> = 1000 -- running tasks of a policy

@@ -282,6 +282,10 @@ static void views_of_a_node(void **state) {
   struct kad_seal_notice notice;
   uint64_t cursor = 0;
   (void)state;
+  kad_network_key_fingerprint(keys.keys[0], NULL);
+  char fingerprint[KAD_FINGERPRINT_SIZE] = "x";
+  kad_network_key_fingerprint(NULL, fingerprint);
+  assert_string_equal(fingerprint, "");
   assert_false(kad_node_is_sealed(NULL));
   assert_int_equal(kad_node_message_room(NULL), 0);
   assert_false(kad_node_next_seal_notice(NULL, &cursor, &notice));
