@@ -6,7 +6,8 @@
 #   make SANITIZE=1   build/asan      with ASan and UBSan
 #   make FUZZ=1       build/fuzz      with clang's libFuzzer, ASan and UBSan
 # For packagers: WERROR= keeps warnings from being errors, DEPS= installs
-# nothing, STATIC=1 links libuv, libsodium, libmd and Lua into the program.
+# nothing, STATIC=1 links libuv, libsodium, libmd, LMDB and Lua into the
+# program.
 # With another Lua 5.4 or 5.5: LUA_CFLAGS=-I/opt/lua/include
 # LUA_LIBS='/opt/lua/lib/liblua.a -lm -ldl' LUA_VERSION=5.5 (of the folders in
 # which modules are installed). LUA runs the scripts of the build itself.
@@ -51,9 +52,9 @@ lua_package = $(call once,lua_package,$(or $(firstword $(foreach name,\
   lua5.4 lua-5.4 lua54,$(shell $(PKG_CONFIG) --exists $(name) && \
   echo $(name)))),lua))
 package_flags = $(call once,package_flags,$(shell \
-  $(PKG_CONFIG) --cflags libuv libsodium libmd) $(LUA_CFLAGS))
+  $(PKG_CONFIG) --cflags libuv libsodium libmd lmdb) $(LUA_CFLAGS))
 core_libs = $(call once,core_libs,$(shell \
-  $(PKG_CONFIG) --libs libuv libsodium libmd) -lm)
+  $(PKG_CONFIG) --libs libuv libsodium libmd lmdb) -lm)
 lua_cflags = $(call once,lua_cflags,$(shell \
   $(PKG_CONFIG) --cflags $(lua_package)))
 lua_libs = $(call once,lua_libs,$(shell $(PKG_CONFIG) --libs $(lua_package)))
@@ -102,7 +103,7 @@ endif
 # All of Lua, so that C modules that scripts load find its whole API.
 static_uv = $(firstword $(wildcard $(foreach name,libuv_a.a libuv.a,$(shell \
   $(PKG_CONFIG) --variable=libdir libuv)/$(name))))
-static_libs = $(static_uv) -Wl,-Bstatic -lsodium -lmd -Wl,--whole-archive \
+static_libs = $(static_uv) -Wl,-Bstatic -lsodium -lmd -llmdb -Wl,--whole-archive \
   $(LUA_LIBS) -Wl,--no-whole-archive -Wl,-Bdynamic -lpthread -ldl -lm
 program_libs = $(if $(STATIC),$(static_libs),$(core_libs) $(LUA_LIBS))
 

@@ -1001,6 +1001,7 @@ KAD_API bool kad_node_observed(const struct kad_node *node, unsigned family,
   X(expired, "records expired")                                        \
   X(evicted, "records evicted over a quota")                           \
   X(over_quota, "records refused because of a quota")                  \
+  X(unstored, "stores that failed: the disk refused to write")         \
   X(hook_failures, "hook calls that failed or had an invalid result")  \
   X(hook_deadlines, "pending hook calls that missed their deadline")   \
   X(contacts, "contacts in the routing tables (gauge)")                \

@@ -117,6 +117,17 @@ struct kad_store {
    * bytes, besides those of this node. NULL in a store that does not count
    * them: publishers have no limit then. */
   size_t (*count_signed)(void *state, const uint8_t *publisher);
+
+  /* Makes all changes before the call durable, then calls `committed(data,
+   * status)` once: within the call, or later in a turn of the node. `status` is
+   * 0, or an error: then the store has tried in vain, and may try again with
+   * the next call. The node answers the stores of a turn after that, those of a
+   * failed commit with error 202, and calls again only after `committed`. `now`
+   * is the node's time. `committed` may be NULL: then one that the store has
+   * yet to call is not called any more. NULL in a store whose changes need no
+   * commit. */
+  void (*commit)(void *state, kad_time_ms now,
+                 void (*committed)(void *data, int status), void *data);
 };
 
 /* Returns the clock of `node`, to which the times of its records refer. It

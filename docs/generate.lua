@@ -34,6 +34,7 @@ write(folder .. "/reference/c.md", c.reference({ "core/kadenza.h",
   "core/kadenza_sample.h", "core/kadenza_scrape.h", "core/kadenza_secure_id.h",
   "core/kadenza_network_key.h",
   "core/kadenza_option.h", "core/kadenza_store.h", "core/kadenza_backend.h",
+  "core/kadenza_durable.h",
   "core/kadenza_codec.h",
   "core/kadenza_socket.h", "core/kadenza_sim.h" }))
 write(folder .. "/operations.md",

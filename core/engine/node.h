@@ -15,6 +15,7 @@
 #include "base/address_set.h"
 #include "base/time.h"
 #include "engine/clock.h"
+#include "engine/durability.h"
 #include "engine/events.h"
 #include "engine/hook_call.h"
 #include "engine/ruleset.h"
@@ -37,12 +38,12 @@
 #include "replication/handoff.h"
 #include "replication/publications.h"
 #include "replication/republish.h"
-#include "replication/store_budget.h"
 #include "routing/table.h"
 #include "rpc/limiter.h"
 #include "rpc/proven_addresses.h"
 #include "rpc/rpc.h"
 #include "rpc/sealing.h"
+#include "rpc/store_budget.h"
 #include "rpc/turn.h"
 #include "wire/codec.h"
 
@@ -84,6 +85,7 @@ struct kad_node {
   struct kad_sample sample;
   struct kad_neighbours *neighbours; /* NULL until a record is held */
   struct kad_admissions admissions;
+  struct kad_durability durability;
   struct kad_map storing; /* store queries that wait for a reply */
   struct kad_stats stats; /* counters; kad_node_stats fills in the gauges */
   bool sending;           /* inside env.send: the engine must not be entered */

@@ -91,6 +91,9 @@ struct kad_network_methods {
   /* Returns true if this machine has the address `ip`. NULL: it has those that
    * its members are bound to. */
   bool (*has_ip)(const struct kad_address *ip);
+  /* Implements kad_network_work; NULL: there are no threads. */
+  int (*work)(struct kad_network *network, void (*run)(void *data),
+              void (*done)(void *data), void *data);
   /* These implement the public function of the same name. */
   int (*on_signal)(struct kad_network *network, int number,
                    void (*fire)(void *data), void *data);
@@ -181,6 +184,13 @@ void kad_network_tick_due(struct kad_network *network, kad_time_ms now);
  * KAD_MEMBER_ADDRESSES, of family 4 or 6. */
 bool kad_network_takes_addresses(const struct kad_address *addresses,
                                  size_t count);
+
+/* Calls `run(data)` on another thread, then `done(data)` on that of the
+ * network, in a turn or while the network is freed. Where there are no threads,
+ * calls both at once. Returns 0 or KAD_ENOMEM. */
+KAD_MUST_CHECK int kad_network_work(struct kad_network *network,
+                                    void (*run)(void *data),
+                                    void (*done)(void *data), void *data);
 
 /* `resolve_for` of struct kad_network_methods. */
 int kad_network_resolve_for(void *state, size_t name, struct kad_slice text);

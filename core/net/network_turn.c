@@ -59,3 +59,13 @@ void kad_network_tick_due(struct kad_network *network, kad_time_ms now) {
     kad_network_leave(network);
   }
 }
+
+int kad_network_work(struct kad_network *network, void (*run)(void *data),
+                     void (*done)(void *data), void *data) {
+  if (network->methods->work != NULL) {
+    return network->methods->work(network, run, done, data);
+  }
+  run(data);
+  done(data);
+  return 0;
+}

@@ -99,6 +99,7 @@ void kad_node_free(struct kad_node *node) {
   node->closing = true;
   kad_pending_hooks_deinit(node);
   kad_turn_deinit(node);
+  kad_durability_stop(node);
   kad_operations_close(node);
   kad_maintenance_stop(node);
   kad_own_id_stop(node);

@@ -480,6 +480,33 @@ static void finish_admission(struct kad_node *node,
   kad_ruleset_drop(ruleset, &node->env.allocator);
 }
 
+/* Ends an admission whose records are in the store, and durable if `status` is
+ * 0. Else they may be gone after a restart: the sender stores them again. */
+static void on_committed(struct kad_node *node,
+                         struct kad_durability_waiter *waiter, int status) {
+  struct kad_admission *admission =
+      kad_container_of(waiter, struct kad_admission, durability);
+  if (status != 0) {
+    admission->stored = 0;
+    admission->index = 0;
+    admission->reasons_len = 0;
+    reject_rest(admission, KAD_CODE_FAILED, "the disk refuses to write");
+    node->stats.unstored++;
+  }
+  finish_admission(node, admission);
+}
+
+/* Ends an admission: one that has changed the store once that is durable. */
+static void end_admission(struct kad_node *node,
+                          struct kad_admission *admission) {
+  if (admission->stored == 0 || !kad_durability_is_needed(node)) {
+    finish_admission(node, admission);
+    return;
+  }
+  admission->durability.committed = on_committed;
+  kad_durability_wait(node, &admission->durability);
+}
+
 /* Advances an admission until it waits or ends, or until its key is free for
  * the admissions that wait for it. Returns those, followed by the admission
  * itself if it has not ended. */
@@ -495,7 +522,7 @@ static struct kad_admission *advance(struct kad_node *node,
     }
   }
   if (runs && admission->index == admission->request.count) {
-    finish_admission(node, admission);
+    end_admission(node, admission);
   } else if (runs) {
     append(&ready, admission);
   }

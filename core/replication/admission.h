@@ -4,6 +4,8 @@
  *   record ─► check ─► validate ─► merge ─► expire ─► commit ─► next record
  *               └────────┴─ rejected, with a code and a reason ───┘
  *
+ * At the end it waits until the store is durable.
+ *
  * Each hook may be pending. From the merge hook until the commit, the key is
  * locked: other admissions to it wait, so that no accepted value is lost. The
  * check verifies signatures, so the caller checks the write token before; if
@@ -11,6 +13,7 @@
 #ifndef KAD_REPLICATION_ADMISSION_H
 #define KAD_REPLICATION_ADMISSION_H
 
+#include "engine/durability.h"
 #include "engine/ruleset.h"
 #include "records/bundle.h"
 #include "rpc/backlog.h"
@@ -68,9 +71,10 @@ struct kad_admission {
   struct kad_bundle copies;    /* of the records, once it has waited */
   struct kad_bundle merged;    /* the list of the merge hook */
   bool has_merged;
-  bool locks;                   /* the key of the current record */
-  bool waits;                   /* for a key */
-  struct kad_backlog_item turn; /* while it waits for its turn */
+  bool locks;                              /* the key of the current record */
+  bool waits;                              /* for a key */
+  struct kad_backlog_item turn;            /* while it waits for its turn */
+  struct kad_durability_waiter durability; /* at the end */
   enum kad_admission_step step;
   uint32_t index;  /* of the current record */
   uint32_t life_s; /* of the current record */

@@ -8,6 +8,7 @@
 #include "counting_allocator.h"
 #include "kadenza_backend.h"
 #include "kadenza_codec.h"
+#include "kadenza_durable.h"
 #include "kadenza_names.h"
 #include "kadenza_option.h"
 #include "kadenza_secure_id.h"

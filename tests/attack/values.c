@@ -287,6 +287,14 @@ const struct kad_sim_hostility *kad_values_hostility(struct kad_calls *it) {
   return is_null(it) ? NULL : hostility;
 }
 
+/* A store in a folder that does not exist: the disk has its own tests. */
+const struct kad_durable_config *kad_values_durable(struct kad_calls *it) {
+  struct kad_durable_config *config = kad_values_block(it, sizeof *config);
+  kad_dice_bytes(&it->dice, (uint8_t *)config, sizeof *config);
+  config->folder = is_null(it) ? NULL : "missing/folder";
+  return is_null(it) ? NULL : config;
+}
+
 const struct kad_sim_config *kad_values_sim_config(struct kad_calls *it) {
   static const double shares[] = {0, 0, 0.1, 0.5, 1, -1, 2, 0.0 / 1e300};
   struct kad_sim_config *config = kad_values_block(it, sizeof *config);

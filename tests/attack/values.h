@@ -6,6 +6,7 @@
 
 #include "dice.h"
 #include "kadenza_codec.h"
+#include "kadenza_durable.h"
 #include "kadenza_network_key.h"
 #include "kadenza_option.h"
 #include "kadenza_sim.h"
@@ -42,6 +43,7 @@ const struct kad_option *kad_values_option(struct kad_calls *it);
 const struct kad_lookup_options *kad_values_options(struct kad_calls *it);
 const struct kad_sim_nat *kad_values_nat(struct kad_calls *it);
 const struct kad_sim_hostility *kad_values_hostility(struct kad_calls *it);
+const struct kad_durable_config *kad_values_durable(struct kad_calls *it);
 const struct kad_sim_config *kad_values_sim_config(struct kad_calls *it);
 
 /* Returns `size` bytes for a result, or NULL now and then. */

@@ -141,7 +141,7 @@ end
 
 function MAKERS.c(folder, example)
   write(folder .. "/example.c", example.text)
-  local libs = capture("pkg-config --libs libuv libsodium libmd") .. " -lm"
+  local libs = capture("pkg-config --libs libuv libsodium libmd lmdb") .. " -lm"
   local build = ("%s -std=c11 -Wall -Wextra -Werror -I%s \"$S/example.c\" "
     .. "-o \"$S/example\" %s %s"):format(
     CC, quote(ROOT .. "/core"), quote(ROOT .. "/" .. BUILD .. "/libkadenza.a"),

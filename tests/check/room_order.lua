@@ -14,7 +14,8 @@ local RANKS <const> = {
   base = 1, wire = 2, records = 3, ["records/memory"] = 4,
   ["records/backed"] = 4, routing = 5,
   engine = 6, rpc = 7, lookup = 8, membership = 9, replication = 10,
-  operations = 11, node = 12, net = 13, ["net/udp"] = 14, sim = 15,
+  operations = 11, node = 12, net = 13, ["net/udp"] = 14, ["net/disk"] = 14,
+  ["net/durable"] = 15, sim = 16,
 }
 
 ---@param path string

@@ -72,6 +72,10 @@ int kad_udp_resolve(struct kad_network *network, const char *host,
 /* Frees all names, without `resolved`. Does not wait for the resolver. */
 void kad_udp_resolve_close(struct kad_udp *udp);
 
+/* `work` of struct kad_network_methods. */
+int kad_udp_work(struct kad_network *network, void (*run)(void *data),
+                 void (*done)(void *data), void *data);
+
 /* `on_signal` of struct kad_network_methods. */
 int kad_udp_signal_start(struct kad_network *network, int number,
                          void (*fire)(void *data), void *data);

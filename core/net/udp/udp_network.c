@@ -161,6 +161,7 @@ static const struct kad_network_methods methods = {
     .resolve_for = kad_network_resolve_for,
     .is_own = kad_network_is_own,
     .has_ip = kad_udp_has_ip,
+    .work = kad_udp_work,
     .on_signal = kad_udp_signal_start,
     .run = udp_run,
     .stop = udp_stop,

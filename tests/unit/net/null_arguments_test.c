@@ -6,6 +6,7 @@
  * Tests core/net/network.c, core/node/node.c, core/operations. */
 #include "kadenza_backend.h"
 #include "kadenza_codec.h"
+#include "kadenza_durable.h"
 #include "kadenza_names.h"
 #include "kadenza_network_key.h"
 #include "kadenza_option.h"
@@ -454,6 +455,31 @@ static void simulations(void **state) {
   REFUSES(kad_sim_set_trace(NULL, NULL, NULL));
 }
 
+static bool visit(void *data, const struct kad_record *record,
+                  const struct kad_address *origin, uint32_t republish_s) {
+  (void)data;
+  (void)record;
+  (void)origin;
+  (void)republish_s;
+  return true;
+}
+
+static void durable_stores(void **state) {
+  const struct kad_durable_config config = {.folder = "missing"};
+  struct kad_durable *durable = NULL;
+  struct kad_durable_stats stats = {.disk_loaded = 7};
+  (void)state;
+  REFUSES(kad_durable_open(NULL, &config, &durable, NULL));
+  REFUSES(kad_durable_open(network, NULL, &durable, NULL));
+  REFUSES(kad_durable_open(network, &config, NULL, NULL));
+  assert_null(kad_durable_store(NULL));
+  kad_durable_close(NULL);
+  kad_durable_stats(NULL, &stats);
+  assert_int_equal(stats.disk_loaded, 7);
+  REFUSES(kad_durable_read(NULL, NULL, visit, NULL, NULL));
+  REFUSES(kad_durable_read("missing", NULL, NULL, NULL, NULL));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void) {
@@ -471,6 +497,7 @@ int main(void) {
       TEST(timers_signals_and_names),
       TEST(items),
       TEST(simulations),
+      TEST(durable_stores),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-#include "replication/store_budget.h"
+#include "rpc/store_budget.h"
 
 enum {
   LOAN_MS = 1000 /* of the rate, which kad_store_budget_borrow may take */

@@ -9,8 +9,8 @@
  *       kad_timer_set(node, &timer,
  *                     kad_store_budget_free_at(&node->store_budget), send);
  *     } */
-#ifndef KAD_REPLICATION_STORE_BUDGET_H
-#define KAD_REPLICATION_STORE_BUDGET_H
+#ifndef KAD_RPC_STORE_BUDGET_H
+#define KAD_RPC_STORE_BUDGET_H
 
 #include "base/token_bucket.h"
 

@@ -1,4 +1,4 @@
-#include "replication/store_budget.h"
+#include "rpc/store_budget.h"
 
 #include "unit.h"
 
