@@ -1,5 +1,7 @@
-/* Runs the life of a node many times, with another allocation failing each
- * time. Nothing leaks or crashes, and the node continues to serve. */
+/* Runs the life of a node, with every query and every operation, many times.
+ * Another allocation fails each time. Nothing leaks or crashes, and the node
+ * continues to serve. */
+#include "kadenza_sample.h"
 #include "lone_node.h"
 #include "unit.h"
 
@@ -113,8 +115,8 @@ static void set_policy(struct kad_lone *lone) {
 /* Sends one query of each method from each contact. */
 static void receive_all(struct kad_lone *lone, const char *type) {
   static const enum kad_method_id methods[] = {
-      KAD_METHOD_PING, KAD_METHOD_FIND_NODE, KAD_METHOD_GET_PEERS,
-      KAD_METHOD_FIND_VALUE};
+      KAD_METHOD_PING, KAD_METHOD_FIND_NODE, KAD_METHOD_SAMPLE_INFOHASHES,
+      KAD_METHOD_GET,  KAD_METHOD_GET_PEERS, KAD_METHOD_FIND_VALUE};
   for (unsigned i = 0; i < CONTACTS; i++) {
     uint8_t token[8];
     struct kad_message message;
@@ -147,26 +149,61 @@ static void receive_all(struct kad_lone *lone, const char *type) {
   }
 }
 
-/* Sends a get and a put of an item of BEP 44 from the first contact. */
-static void receive_item(struct kad_lone *lone) {
+/* Sends a get of `item`, a put, and a get of what is held then, from the first
+ * contact. */
+static void receive_item(struct kad_lone *lone, const struct kad_record *item) {
   struct kad_message message;
   struct kad_message reply;
   uint8_t token[8] = {0};
+  for (unsigned i = 0; i < 2; i++) {
+    kad_lone_begin(&message, KAD_METHOD_GET);
+    message.has_target = true;
+    message.target = item->key;
+    kad_lone_send(lone, &contacts[0], &message);
+    if (lone->sent > 0) {
+      (void)kad_lone_sent(lone, 0, &reply);
+      memcpy(token, reply.token.data, reply.token.len == 8 ? 8 : 0);
+    }
+    kad_lone_begin(&message, KAD_METHOD_PUT);
+    message.token = (struct kad_slice){token, 8};
+    message.records[0] = *item;
+    message.record_count = 1;
+    message.has_cas = i == 1 && item->publisher != NULL;
+    message.cas = item->seq;
+    kad_lone_send(lone, &contacts[0], &message);
+  }
+}
+
+/* Sends gets and puts of an immutable and of a mutable item. */
+static void receive_items(struct kad_lone *lone) {
+  static const uint8_t seed[32] = {6};
+  uint8_t publisher[KAD_PUBLISHER_SIZE];
+  uint8_t secret[KAD_SECRET_SIZE];
+  uint8_t signature[KAD_SIGNATURE_SIZE];
   struct kad_record item = {.value = kad_slice_of("5:hello")};
   assert_ok(kad_item_target_immutable(item.value, &item.key));
-  kad_lone_begin(&message, KAD_METHOD_GET);
+  receive_item(lone, &item);
+  kad_keypair(seed, publisher, secret);
+  item.publisher = publisher;
+  item.signature = signature;
+  item.salt = kad_slice_of("salt");
+  item.has_seq = true;
+  item.seq = 3;
+  assert_ok(kad_item_target_mutable(publisher, item.salt, &item.key));
+  assert_ok(kad_item_sign(item.value, item.salt, 3, secret, signature));
+  receive_item(lone, &item);
+}
+
+/* Sends a scrape and a sample of what is held. */
+static void receive_survey(struct kad_lone *lone) {
+  struct kad_message message;
+  kad_lone_begin(&message, KAD_METHOD_GET_PEERS);
   message.has_target = true;
-  message.target = item.key;
-  kad_lone_send(lone, &contacts[0], &message);
-  if (lone->sent > 0) {
-    (void)kad_lone_sent(lone, 0, &reply);
-    memcpy(token, reply.token.data, reply.token.len == 8 ? 8 : 0);
-  }
-  kad_lone_begin(&message, KAD_METHOD_PUT);
-  message.token = (struct kad_slice){token, 8};
-  message.records[0] = item;
-  message.record_count = 1;
-  kad_lone_send(lone, &contacts[0], &message);
+  message.target = kad_lone_target;
+  message.scrape = true;
+  message.noseed = true;
+  kad_lone_send(lone, &contacts[1], &message);
+  kad_lone_query(lone, &contacts[1], KAD_METHOD_SAMPLE_INFOHASHES);
 }
 
 static void count_start(int error) {
@@ -181,6 +218,7 @@ static void request_all(struct kad_lone *lone, const char *type) {
                                     .type = kad_slice_of(type),
                                     .value = kad_slice_of("ours")};
   const struct kad_slice none = {NULL, 0};
+  const struct kad_lookup_options scrape = {.scrape = true};
   const struct kad_custom_query custom = {.method = kad_slice_of("hello"),
                                           .args = kad_slice_of("d1:ai1ee")};
   count_start(
@@ -198,7 +236,9 @@ static void request_all(struct kad_lone *lone, const char *type) {
   count_start(
       kad_node_get(node, &record.key, record.type, NULL, note_end, &run, NULL));
   count_start(
-      kad_node_get_peers(node, &record.key, NULL, note_end, &run, NULL));
+      kad_node_get_peers(node, &record.key, &scrape, note_end, &run, NULL));
+  count_start(
+      kad_node_sample(node, &contacts[3], &record.key, note_end, &run, NULL));
   count_start(
       kad_node_query(node, &record.key, &custom, NULL, note_end, &run, NULL));
   kad_lone_run_answering(lone, 500, contacts, CONTACTS);
@@ -241,7 +281,8 @@ static void live(struct kad_lone *lone) {
   receive_all(lone, "value");
   answer_waiting(lone);
   receive_all(lone, "song");
-  receive_item(lone);
+  receive_items(lone);
+  receive_survey(lone);
   request_all(lone, "value");
   request_all(lone, "song");
   request_item(lone);
