@@ -338,6 +338,8 @@ build = {
       "scripts/kadenza/cli/layout.lua",
     ["kadenza.cli.lookup"] =
       "scripts/kadenza/cli/lookup.lua",
+    ["kadenza.cli.network_keys"] =
+      "scripts/kadenza/cli/network_keys.lua",
     ["kadenza.cli.new"] =
       "scripts/kadenza/cli/new.lua",
     ["kadenza.cli.output"] =
@@ -362,6 +364,8 @@ build = {
       "scripts/kadenza/cli/run.lua",
     ["kadenza.cli.schema"] =
       "scripts/kadenza/cli/schema.lua",
+    ["kadenza.cli.sealed_lines"] =
+      "scripts/kadenza/cli/sealed_lines.lua",
     ["kadenza.cli.secret"] =
       "scripts/kadenza/cli/secret.lua",
     ["kadenza.cli.sending"] =

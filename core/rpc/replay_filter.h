@@ -1,11 +1,11 @@
-/* The nonces of the sealed datagrams that a node has received lately. A
+/* The nonces of the sealed datagrams that a node has received or sent lately. A
  * datagram with a nonce among them is a replay.
  *
  * Two generations of a hash table: the young one takes new nonces; when it is
  * full, or older than the span, it becomes the old one, and the old one is
- * forgotten. So a nonce is remembered for the span at least, unless the node
- * receives more than KAD_REPLAY_MAX datagrams in it, or is out of memory; then
- * for fewer. Each table starts with 512 bytes and grows to 1 MB.
+ * forgotten. So a nonce is remembered for the span at least, unless there are
+ * more than KAD_REPLAY_MAX in it, or no memory; then for less. Each table
+ * starts with 512 bytes and grows to 1 MB.
  *
  * Only members of the overlay choose nonces that get here, so the table needs
  * no secret of its own.

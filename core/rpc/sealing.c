@@ -57,6 +57,9 @@ struct kad_slice kad_sealing_close(struct kad_node *node,
     return message;
   }
   node->env.random(node->env.state, nonce, sizeof nonce);
+  /* What is sent back to this node is a replay, too. */
+  (void)kad_replay_filter_admit(&node->sealing->filter, nonce,
+                                kad_node_now(node));
   kad_seal_write(&node->sealing->seal, nonce, wall_clock(node), message,
                  datagram);
   return (struct kad_slice){.data = datagram,

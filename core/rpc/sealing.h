@@ -6,9 +6,9 @@
  *     datagram ─► open ─► not too old or new? ─► not seen before? ─► decode
  *
  * A datagram counts for KAD_SEAL_WINDOW_S before and after the time in it, by
- * the wall clock of the receiver, and once (rpc/replay_filter.h). So a replay
- * has no effect, and none can have one later than twice the window, even if
- * nonces had to be forgotten.
+ * the wall clock of the receiver, and once (rpc/replay_filter.h); at its sender
+ * never. So a replay has no effect, and none can have one later than twice the
+ * window, even if nonces had to be forgotten.
  *
  * A node without network keys has no sealing: the functions then pass
  * datagrams through.

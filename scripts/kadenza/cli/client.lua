@@ -12,6 +12,7 @@ local config = require("kadenza.cli.config")
 local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
 local kad = require("kadenza")
+local network_keys = require("kadenza.cli.network_keys")
 local policy_files = require("kadenza.cli.policy_files")
 local remote = require("kadenza.cli.remote")
 local session = require("kadenza.cli.session")
@@ -24,6 +25,7 @@ local ANY6 <const> = "[::]:0"
 local FLAGS <const> = {
   "bootstrap", "listen", "policies", "trust", "id", "id_bits", "allow_local",
   "log", "json", "k", "alpha", "beta", "paths", "lookup_ms", "query_ms",
+  "network_key", "network_passphrase_file",
 }
 
 -- Without `listen` and `id`: the environment may set those of a service, which
@@ -31,6 +33,7 @@ local FLAGS <const> = {
 local VARIABLES <const> = {
   "bootstrap", "policies", "trust", "id_bits", "allow_local", "log", "json",
   "k", "alpha", "beta", "paths", "lookup_ms", "query_ms",
+  "network_key", "network_passphrase_file",
 }
 
 --- The options of commands that join an overlay.
@@ -43,8 +46,9 @@ M.SETTINGS = { flags = FLAGS, variables = VARIABLES, defaults = {
 ---@type kadenza.cli.Settings
 M.UNJOINED = {
   flags = { "listen", "id", "id_bits", "allow_local", "log", "json",
-    "query_ms" },
-  variables = { "id_bits", "allow_local", "log", "json", "query_ms" },
+    "query_ms", "network_key", "network_passphrase_file" },
+  variables = { "id_bits", "allow_local", "log", "json", "query_ms",
+    "network_key", "network_passphrase_file" },
   defaults = M.SETTINGS.defaults,
 }
 
@@ -99,6 +103,11 @@ local function open_node(settings, addresses, more)
   fault.not_opened(message, code)
 end
 
+-- Reads the network keys, once: that may ask for a passphrase.
+local function read_keys(settings)
+  settings.network_keys = settings.network_keys or network_keys.read(settings)
+end
+
 --- Calls `act(node)` with a node that can reach `address` and has not joined.
 ---@param settings table
 ---@param address string
@@ -106,13 +115,14 @@ end
 ---@return any ...
 function M.without_joining(settings, address, act)
   remote.check_local({ address }, settings.allow_local, "")
+  read_keys(settings)
   return session.run(function()
     return act(open_node(settings, { address }))
   end)
 end
 
 --- Raises a fault for settings with which `join` would fail. Reads the
---- policies, once.
+--- policies and the network keys, once.
 ---@param settings table
 function M.check(settings)
   if #settings.bootstrap == 0 then
@@ -121,6 +131,7 @@ function M.check(settings)
   remote.check_local(settings.bootstrap, settings.allow_local, "--bootstrap ")
   settings.policy_texts = settings.policy_texts
     or policy_files.read(settings.policies)
+  read_keys(settings)
 end
 
 --- Joins through the bootstrap nodes, then calls `act(node)`.

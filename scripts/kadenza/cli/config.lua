@@ -192,7 +192,8 @@ end
 
 -- Options of the program, which kad.node does not have.
 local PROGRAM <const> = { log = true, json = true, trust = true,
-  blocklist = true, exempt = true, policy_texts = true, address_lists = true }
+  blocklist = true, exempt = true, policy_texts = true, address_lists = true,
+  network_key = true, network_passphrase_file = true, network_keys = true }
 
 local function limits_of(values)
   if values.limits == false then
@@ -221,7 +222,7 @@ end
 
 --- Returns a configuration as options of kad.node.
 ---@param values table  by name; `policy_texts` has the texts of policies that
----  were read already, by path
+---  were read already, by path, and `network_keys` the network keys
 ---@return kadenza.NodeOptions options
 function M.node_options(values)
   local options = {}
@@ -233,6 +234,7 @@ function M.node_options(values)
   end
   options.limits = limits_of(values)
   options.policies = options.policies and policies_of(values)
+  options.network_key = values.network_keys and values.network_keys.keys
   return options
 end
 

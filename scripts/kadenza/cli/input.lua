@@ -263,20 +263,31 @@ local function check_item(option, item)
   return kinds.text(option, item)
 end
 
+-- Returns what is wrong with the number of items, or nil.
+local function count_problem(option, count)
+  local least, most = option.min or 0, option.max or count
+  if count >= least and count <= most then
+    return nil
+  end
+  return ("must hold %d to %d %s"):format(least, most,
+    option.noun or "addresses")
+end
+
 function kinds.list(option, value)
   local list = type(value) == "string" and { value } or value
   if not is_list(list) then
     return wrong("a string or a list of strings", value)
-  elseif #list < (option.min or 0) or #list > (option.max or #list) then
-    return nil, ("must hold %d to %d addresses"):format(option.min, option.max)
+  end
+  local problem = count_problem(option, #list)
+  if problem then
+    return nil, problem
   end
   local checked = {}
   for i, item in ipairs(list) do
-    local good, problem = check_item(option, item)
-    if not good then
+    checked[i], problem = check_item(option, item)
+    if not checked[i] then
       return nil, problem
     end
-    checked[i] = good
   end
   return checked
 end

@@ -52,12 +52,13 @@ end
 --- Returns the passphrase of a file with a secret key: that in `file`, or what
 --- the user types.
 ---@param path string
----@param file? string  of --passphrase-file
+---@param file? string  of `flag`
+---@param flag? string  that names `file`; --passphrase-file without one
 ---@return kadenza.core.Passphrase passphrase
-function M.of(path, file)
-  return file and M.from_file("--passphrase-file", file)
-    or ask(("Passphrase of %s: "):format(shown.line(path)),
-      "--passphrase-file")
+function M.of(path, file, flag)
+  flag = flag or "--passphrase-file"
+  return file and M.from_file(flag, file)
+    or ask(("Passphrase of %s: "):format(shown.line(path)), flag)
 end
 
 --- Returns a new passphrase for a file: that in `file`, or what the user types

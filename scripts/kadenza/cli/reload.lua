@@ -1,15 +1,16 @@
---- Reloads the configuration, the policies and the lists of addresses of a node
---- that runs.
+--- Reloads the configuration, the policies, the lists of addresses and the
+--- network keys of a node that runs.
 ---
 --- The file and the policies are read first; a mistake in one of them changes
---- nothing. A mistake in a list of addresses leaves that list alone. Options
---- that cannot change while the node runs are named.
+--- nothing. A mistake in a list of addresses or a network key leaves that
+--- alone. Options that cannot change while the node runs are named.
 --- Tested by tests/spec/cli/reload_spec.lua.
 
 local address_lists = require("kadenza.cli.address_lists")
 local config = require("kadenza.cli.config")
 local fault = require("kadenza.cli.fault")
 local log = require("kadenza.log")
+local network_keys = require("kadenza.cli.network_keys")
 local node_options = require("kadenza.node_options")
 local remote = require("kadenza.cli.remote")
 local schema = require("kadenza.cli.schema")
@@ -114,7 +115,7 @@ end
 
 --- Reads the configuration again, and sets what may change at run time: log
 --- level and format, limits, quotas, options of operations, policies, lists of
---- addresses.
+--- addresses, network keys.
 ---@async
 ---@param node kadenza.Node
 ---@param settings kadenza.cli.Settings  of the command
@@ -140,8 +141,10 @@ function M.run(node, settings, args, before)
   end
   log.configure({ level = merged.log,
     format = merged.json and "json" or "text" })
-  for _, name in ipairs(address_lists.reload(node, before, merged)) do
-    remove(changed, name)
+  for _, part in ipairs({ address_lists, network_keys }) do
+    for _, name in ipairs(part.reload(node, before, merged)) do
+      remove(changed, name)
+    end
   end
   report(before, merged, changed, fixed)
   return merged

@@ -44,6 +44,18 @@ function M.listen_problem(address, allowed)
   end
 end
 
+-- Returns a message, with what else may be wrong if the node is sealed: nodes
+-- whose key is another are silent.
+local function hint_at_key(node, message, code)
+  if not (code == "KAD_ETIMEOUT" or code == "KAD_ENOCONTACTS")
+    or not node:is_open() or not node.core:is_sealed()
+  then
+    return message
+  end
+  return message .. " (a node with another network key, or whose clock differs "
+    .. "by more than 5 minutes, does not answer)"
+end
+
 --- Returns the message of a join that has failed, through `names` and the saved
 --- contacts of the node.
 ---@param node kadenza.Node
@@ -54,7 +66,8 @@ end
 function M.explain(node, names, message, code)
   local texts = table.move(names, 1, #names, 1, {})
   table.move(node.saved_contacts, 1, #node.saved_contacts, #texts + 1, texts)
-  return bootstrap.explain(node.core, texts, message, code, "--allow-local")
+  return hint_at_key(node, bootstrap.explain(node.core, texts, message, code,
+    "--allow-local"), code)
 end
 
 --- Tells whether an address or a name leads only to the node itself.
@@ -109,7 +122,7 @@ function M.explain_query(node, name, message, code)
       .. "address that has one)"):format(name,
       table.concat(node:addresses(), ", "))
   end
-  return sending.explain(node, message, code)
+  return hint_at_key(node, sending.explain(node, message, code), code)
 end
 
 return M

@@ -7,6 +7,7 @@ local fault = require("kadenza.cli.fault")
 local host = require("kadenza.host")
 local kad = require("kadenza")
 local log = require("kadenza.log")
+local network_keys = require("kadenza.cli.network_keys")
 local output = require("kadenza.cli.output")
 local policy_files = require("kadenza.cli.policy_files")
 local reload = require("kadenza.cli.reload")
@@ -28,8 +29,8 @@ end
 local M = {
   summary = "Run a node.",
   description = "Runs a node until SIGINT (Ctrl-C) or SIGTERM. SIGHUP reloads "
-    .. "the configuration, the policies and the lists of addresses, SIGUSR1 "
-    .. "logs statistics.\n\nEvery "
+    .. "the configuration, the policies, the lists of addresses and the "
+    .. "network keys, SIGUSR1 logs statistics.\n\nEvery "
     .. "option may also be set in CONFIG, a file with one Lua table, or in the "
     .. "environment: KADENZA_K=20 overrides `k = 20` in the file, and --k 20 "
     .. "overrides both. --dump-config prints the resulting configuration as "
@@ -159,6 +160,7 @@ local function open_node(settings)
   if not node then
     fault.not_opened(message, code)
   end
+  network_keys.report(settings.network_keys)
   address_lists.set(node, settings.address_lists)
   settings.policy_texts = nil -- a reload reads the files again
   settings.address_lists = nil
@@ -230,6 +232,7 @@ function M.run(args, settings, log_start)
     output.write(config.dump(settings))
     return
   end
+  settings.network_keys = network_keys.read(settings)
   session.run(function()
     serve(args, settings, log_start)
   end)

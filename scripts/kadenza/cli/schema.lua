@@ -21,6 +21,7 @@ local M = {}
 ---@field unit? string
 ---@field choices? any[]
 ---@field check? string  name of the check of a text, or of each item of a list
+---@field noun? string  of the items of a list, in messages
 ---@field limit? boolean  it is in the table `limits` of a file
 ---@field live? boolean  a node that runs takes it over at SIGHUP
 
@@ -120,6 +121,20 @@ M.OPTIONS = {
     live = true, check = "path",
     text = "File of addresses, like that of --blocklist, whose queries the "
       .. "rate limits do not count.",
+  },
+  {
+    name = "network_key", kind = "list", flag = "--network-key",
+    argname = "FILE", live = true, default = {}, check = "path", max = 2,
+    noun = "files",
+    text = "File with the network key that seals the overlay: see "
+      .. "`kadenza keygen --network`. Nodes without it get no answer. A second "
+      .. "file has another key that is accepted, too.",
+  },
+  {
+    name = "network_passphrase_file", kind = "text",
+    flag = "--network-passphrase-file", argname = "FILE", live = true,
+    check = "path",
+    text = "File with the passphrase of the network key, one line.",
   },
   {
     name = "state", kind = "text", flag = "--state", argname = "DIR",

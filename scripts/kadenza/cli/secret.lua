@@ -4,8 +4,7 @@
 --     publisher 64 hexadecimal digits
 --     secret 128 hexadecimal digits
 --
--- One with a passphrase: Argon2id makes a key of it, which seals the secret
--- (XSalsa20-Poly1305). docs/operations.md has the format:
+-- One with a passphrase, whose last lines kadenza.cli.sealed_lines explains:
 --
 --     kadenza secret key 1
 --     publisher 64 hexadecimal digits
@@ -19,16 +18,14 @@ local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
 local input = require("kadenza.cli.input")
 local passphrase = require("kadenza.cli.passphrase")
+local sealed_lines = require("kadenza.cli.sealed_lines")
 
 local M = {}
 
 local MAX_SIZE <const> = 4096
 local SEED_SIZE <const> = 32
 local VERSION <const> = 1
-
--- Digits of publisher, salt, nonce and box, and of numbers at most.
-local DIGITS <const> = { publisher = 64, salt = 32, nonce = 48, box = 160 }
-local NUMBER_DIGITS <const> = 9
+local PUBLISHER_DIGITS <const> = 64
 
 ---@class kadenza.cli.Pair
 ---@field publisher string
@@ -43,13 +40,8 @@ function M.format(pair, phrase)
   if not phrase then
     return ("%ssecret %s\n"):format(publisher, core.hex(pair.secret))
   end
-  local sealed, message, code = phrase:seal(pair.secret)
-  if not sealed then
-    fault.failed(message, code)
-  end
-  return ("kadenza secret key %d\n%sargon2id %d %d %s\nsealed %s %s\n"):format(
-    VERSION, publisher, sealed.passes, sealed.memory_kib,
-    core.hex(sealed.salt), core.hex(sealed.nonce), core.hex(sealed.box))
+  return ("kadenza secret key %d\n%s%s"):format(VERSION, publisher,
+    sealed_lines.format(phrase, pair.secret))
 end
 
 -- Returns the pair of a secret key, or nil if it is none.
@@ -71,26 +63,15 @@ end
 -- Returns what a text has sealed, as a passphrase opens it, with the publisher;
 -- nil if it is malformed.
 local function parse_sealed(text)
-  local found = {}
-  found.publisher, found.passes, found.memory_kib, found.salt, found.nonce,
-    found.box = text:match("^kadenza secret key 1\npublisher (%x+)\n"
-      .. "argon2id (%d+) (%d+) (%x+)\nsealed (%x+) (%x+)%s*$")
-  if not found.box then
+  local publisher, lines =
+    text:match("^kadenza secret key 1\npublisher (%x+)\n(.*)$")
+  local sealed = publisher and #publisher == PUBLISHER_DIGITS
+    and sealed_lines.parse(lines, 2 * SEED_SIZE)
+  if not sealed then
     return nil
   end
-  for name, count in pairs(DIGITS) do
-    if #found[name] ~= count then
-      return nil
-    end
-    found[name] = core.unhex(found[name])
-  end
-  for _, name in ipairs({ "passes", "memory_kib" }) do
-    if #found[name] > NUMBER_DIGITS then
-      return nil
-    end
-    found[name] = tonumber(found[name], 10)
-  end
-  return found
+  sealed.publisher = core.unhex(publisher)
+  return sealed
 end
 
 local function not_a_key(flag, path, why)
@@ -116,7 +97,7 @@ end
 -- Returns what the text of a file has sealed; raises a fault if that is not
 -- whole.
 local function need_sealed(flag, path, text, version)
-  if #version > NUMBER_DIGITS or tonumber(version, 10) > VERSION then
+  if sealed_lines.is_newer(version, VERSION) then
     fault.misuse("%s %s: a newer version of kadenza has made it", flag, path)
   end
   return parse_sealed(text) or not_a_key(flag, path, ": it is damaged")

@@ -7,6 +7,7 @@ local host = require("kadenza.host")
 local kad = require("kadenza")
 local layout = require("kadenza.cli.layout")
 local log = require("kadenza.log")
+local network_keys = require("kadenza.cli.network_keys")
 local output = require("kadenza.cli.output")
 local schema = require("kadenza.cli.schema")
 local sending = require("kadenza.cli.sending")
@@ -98,6 +99,10 @@ local function describe(args, settings)
     { "joins", join_or(settings.bootstrap,
       "no node, others join through it (--bootstrap HOST:PORT)") },
   }
+  if settings.network_keys then
+    rows[#rows + 1] = { "sealed", "with the network key "
+      .. (network_keys.fingerprints(settings.network_keys)) }
+  end
   for i, row in ipairs(rows) do
     rows[i] = ("  %-9s %s\n"):format(row[1], row[2])
   end
@@ -234,6 +239,26 @@ local function report_id(node, reported)
   return { moves = secure.moves, address = address }
 end
 
+-- The notices of a sealed node, as lines of the log.
+local NOTICES <const> = {
+  key = "datagrams that no network key opens: from a stranger, or from a "
+    .. "member with another key",
+  clock = "sealed datagrams of another time: one of the two clocks is wrong, "
+    .. "or they are replays",
+}
+
+-- Logs the senders whose datagrams the node cannot open, each once. Returns the
+-- number of the last, for the next call.
+local function report_seals(node, last)
+  local notices
+  notices, last = node:seal_notices(last)
+  for _, notice in ipairs(notices) do
+    log.warn(NOTICES[notice.problem], { from = notice.address,
+      ahead_s = notice.problem == "clock" and notice.ahead or nil })
+  end
+  return last
+end
+
 -- Returns a function that tells whether a change may be reported at `now`, and
 -- counts it if so.
 local function limit_changes()
@@ -257,7 +282,7 @@ function M.watch(node, is_interactive)
   local last_state, last_reason, last_contacts, last_at = "new", nil, 0,
     kad.now()
   local was_dense, known_names, reported = false, {}, { count = 0 }
-  local secure = { moves = 0 }
+  local secure, last_seal = { moves = 0 }, 0
   local may_report = limit_changes()
   node.watches_names = true
   while node:is_open() do
@@ -268,6 +293,7 @@ function M.watch(node, is_interactive)
     report_names(node, known_names)
     sending.report(node:send_failure(), reported)
     secure = report_id(node, secure)
+    last_seal = report_seals(node, last_seal)
     local is_new = state ~= last_state or reason ~= last_reason
     local has_changed = contacts ~= last_contacts
       and kad.now() - last_at >= CONTACTS_SECONDS
