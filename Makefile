@@ -381,7 +381,8 @@ $(BUILD)/tests/%_test: $(BUILD)/obj/tests/%_test.o \
   $(call object,$(unit_shared)) $(library) $(BUILD)/sources
 	@mkdir -p $(@D)
 	@echo "  ld $@"
-	@$(link) -o $@ $(filter %.o,$^) $(library) $(core_libs) $(cmocka_libs)
+	@$(link) -o $@ $(filter %.o,$^) $(library) $(core_libs) $(target_libs) \
+	  $(cmocka_libs)
 $(BUILD)/tests/unit/attack/case_test: $(call object,\
   $(addprefix tests/attack/,attack.c case.c dice.c))
 
@@ -405,6 +406,10 @@ $(collector): $(BUILD)/obj/tests/lua/collector.o
 # Targets whose subject is in Lua.
 $(BUILD)/tests/fuzz/saved_replay $(BUILD)/saved_fuzz: target_libs = $(lua_libs)
 $(BUILD)/tests/fuzz/saved_replay $(BUILD)/saved_fuzz: $(binding_objects)
+
+lua_tests := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/lua/*_test.c))
+$(lua_tests): target_libs = $(lua_libs)
+$(lua_tests): $(binding_objects)
 
 # The matcher of patterns is a part of the bindings, but knows nothing of Lua.
 $(BUILD)/tests/fuzz/matcher_replay $(BUILD)/matcher_fuzz: \

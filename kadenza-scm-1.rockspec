@@ -83,6 +83,8 @@ build = {
         "bindings/lua/sim.c",
         "bindings/lua/sim_config.c",
         "bindings/lua/spawn.c",
+        "bindings/lua/store.c",
+        "bindings/lua/store_record.c",
         "bindings/lua/terminal.c",
         "bindings/lua/value.c",
         "bindings/lua/watchdog.c",
@@ -570,6 +572,10 @@ build = {
       "scripts/kadenza/sorted.lua",
     ["kadenza.state"] =
       "scripts/kadenza/state.lua",
+    ["kadenza.store"] =
+      "scripts/kadenza/store.lua",
+    ["kadenza.store.conformance"] =
+      "scripts/kadenza/store/conformance.lua",
     ["kadenza.storing"] =
       "scripts/kadenza/storing.lua",
     ["kadenza.suggest"] =

@@ -8,7 +8,7 @@
  *
  *     kad_backed_store_new(&backend, &allocator, secret, &store);
  *     for each record that the backend has:
- *       kad_backed_store_restore(store, number, &record, &meta);
+ *       kad_backed_store_restore(store, number, &record, &meta, order);
  *     kad_backed_store_sort(store);
  *     config.store = store;      the node that is opened ends it
  *
@@ -81,17 +81,19 @@ KAD_API int kad_backed_store_new(const struct kad_backend *backend,
                                  struct kad_store **store);
 
 /* Adds a record that the backend has already, without putting it. Times are by
- * the clock of the node that will open: 0 for one that is past. Records that
- * have expired may be restored: the node drops them when it has opened.
+ * the clock of the node that will open: 0 for one that is past. Of the records
+ * of a key, those with the greatest `order` are the newest: a time of another
+ * clock, such as seconds since 1970. Records that have expired may be restored:
+ * the node drops them when it has opened.
  * Returns 0, KAD_ENOMEM, or KAD_EINVAL if a size, `number` or the order of the
  * times is wrong. */
 KAD_API int kad_backed_store_restore(struct kad_store *store, uint64_t number,
                                      const struct kad_record *record,
-                                     const struct kad_record_meta *meta);
+                                     const struct kad_record_meta *meta,
+                                     int64_t order);
 
-/* Orders what was restored by `stored_at`: `find` returns the newest first.
- * Returns 0 or KAD_ENOMEM. */
-KAD_API int kad_backed_store_sort(struct kad_store *store);
+/* Puts what was restored in order: called once, after the last of it. */
+KAD_API void kad_backed_store_sort(struct kad_store *store);
 
 /* Ends a store that no node has ended, and its backend. NULL is ignored. */
 KAD_API void kad_backed_store_free(struct kad_store *store);

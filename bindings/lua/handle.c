@@ -113,11 +113,33 @@ struct kad_lua_node *kad_lua_check_node(lua_State *L, int arg) {
   struct kad_lua_node *const self = kad_lua_node_handle(L, arg);
   if (!kad_lua_node_handle_is_open(self)) {
     luaL_error(L, "closed node");
+  } else {
+    kad_lua_check_not_in_store(L, self->link);
   }
   return self;
 }
 
-void kad_lua_node_handle_close(struct kad_lua_node *self, bool silently) {
+void kad_lua_check_not_in_store(lua_State *L, const struct kad_lua_link *link) {
+  if (link->in_store > 0) {
+    luaL_error(L, "a record store cannot use the node that it belongs to");
+  }
+}
+
+/* Keeps the record store of the handle at `index`, if it has one, from the
+ * collector until its node has ended: the handle may be collected before. The
+ * key is in the registry already, so this cannot fail. [-0, +0, -] */
+static void keep_store(lua_State *L, int index, struct kad_lua_node *self) {
+  struct kad_lua_store *const store = self->store;
+  self->store = NULL;
+  if (store != NULL) {
+    luaL_checkstack(L, 3, NULL);
+    lua_getiuservalue(L, index, KAD_LUA_NODE_STORE);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, store);
+  }
+}
+
+void kad_lua_node_handle_close(lua_State *L, int index, bool silently) {
+  struct kad_lua_node *const self = lua_touserdata(L, index);
   if (silently) {
     while (self->callbacks != NULL) { /* freed when the core calls them */
       self->callbacks->handle = NULL;
@@ -130,6 +152,7 @@ void kad_lua_node_handle_close(struct kad_lua_node *self, bool silently) {
   struct kad_lua_link *const link = self->link;
   struct kad_network *const network = link->network;
   struct kad_node *const node = link->node;
+  keep_store(L, index, self);
   self->link = NULL;
   link->network = NULL;
   link->node = NULL;
@@ -149,7 +172,7 @@ void kad_lua_node_close(lua_State *L, int index, bool silently) {
   struct kad_lua_network *const network = lua_touserdata(L, -1);
   const bool running = network->running;
   network->running = true;
-  kad_lua_node_handle_close(self, silently);
+  kad_lua_node_handle_close(L, index, silently);
   if (network->link != NULL) {
     kad_lua_link_end_dependents(L, network->link, false);
   }

@@ -45,6 +45,7 @@ struct kad_lua_link {
   struct kad_lua_callback *orphans;
   struct kad_lua_dependent *dependents;
   struct kad_lua_link *home; /* of a node's link: its network's, until closed */
+  unsigned in_store; /* calls of record stores in Lua that are under way */
   unsigned handles;
 };
 
@@ -74,7 +75,8 @@ enum {
   KAD_LUA_NODE_CALLBACKS = 1, /* table: see callback.h */
   KAD_LUA_NODE_NETWORK = 2,   /* the network's handle; owner only */
   KAD_LUA_NODE_SEND = 3,      /* function of a transport; owner only */
-  KAD_LUA_NODE_VALUES = 3
+  KAD_LUA_NODE_STORE = 4,     /* table of a record store; owner only */
+  KAD_LUA_NODE_VALUES = 4
 };
 
 /* The memory of the handle of a node. */
@@ -84,6 +86,9 @@ struct kad_lua_node {
   struct kad_lua_callback *callbacks; /* of operations */
   lua_Integer serial;                 /* of the last operation */
   unsigned bits;                      /* width of the overlay's ids */
+  /* A record store in Lua, whose address is the registry key under which its
+   * table is kept while it ends. NULL: it has none, or it ends. */
+  struct kad_lua_store *store;
   bool borrowed;
 };
 
@@ -134,9 +139,13 @@ static inline bool kad_lua_node_handle_is_open(
   return self->link != NULL && self->link->node != NULL;
 }
 
-/* Closes the node of an owning handle. Its operations end; with `silently`,
- * their functions are not called. */
-void kad_lua_node_handle_close(struct kad_lua_node *self, bool silently);
+/* Raises an error while a record store of the object of `link` is called: it
+ * must not be used or ended then. [-0, +0, v] */
+void kad_lua_check_not_in_store(lua_State *L, const struct kad_lua_link *link);
+
+/* Closes the node of the owning handle at `index`. Its operations end; with
+ * `silently`, their functions are not called. [-0, +0, -] */
+void kad_lua_node_handle_close(lua_State *L, int index, bool silently);
 
 /* Does the same with the owning handle at `index`, and removes it from those
  * that its network keeps once none of its functions is to be called. Raises the

@@ -45,6 +45,7 @@ static struct kad_lua_network *check_idle(lua_State *L) {
   if (self->running) {
     luaL_error(L, "the network is being run");
   }
+  kad_lua_check_not_in_store(L, self->link);
   return self;
 }
 
@@ -141,7 +142,7 @@ static void close_nodes(lua_State *L, struct kad_lua_network *self,
   lua_pushnil(L);
   while (lua_next(L, -2) != 0) {
     lua_pop(L, 1);
-    kad_lua_node_handle_close(lua_touserdata(L, -1), silently);
+    kad_lua_node_handle_close(L, -1, silently);
   }
   lua_pop(L, 1);
   kad_lua_link_end_dependents(L, self->link, true);
@@ -203,7 +204,7 @@ static int network_gc(lua_State *L) {
     close_borrowed(self);
     return 0;
   }
-  if (self->running) {
+  if (self->running || self->link->in_store > 0) {
     /* The state is closed inside a callback: the network is not freed. */
     kad_lua_link_release(self->link);
     self->link = NULL;

@@ -12,6 +12,7 @@
 #include "lua/network_key.h"
 #include "lua/operation.h"
 #include "lua/record.h"
+#include "lua/store.h"
 #include "lua/value.h"
 
 #include <sodium.h>
@@ -19,7 +20,8 @@
 #include <errno.h>
 
 enum {
-  FIRST_FREE_PORT = 1024 /* binding a lower one needs a privilege */
+  FIRST_FREE_PORT = 1024, /* binding a lower one needs a privilege */
+  HANDLE = 6              /* where open_node has its handle on the stack */
 };
 
 /* -------------------------------------------------------------- methods -- */
@@ -281,6 +283,7 @@ static int node_tostring(lua_State *L) {
 static int node_close(lua_State *L) {
   const struct kad_lua_node *const self = luaL_checkudata(L, 1, KAD_LUA_NODE);
   if (self->link != NULL) {
+    kad_lua_check_not_in_store(L, self->link);
     kad_lua_node_close(L, 1, false);
   }
   return 0;
@@ -305,7 +308,7 @@ static void close_borrowed(struct kad_lua_node *self) {
 static int node_gc(lua_State *L) {
   struct kad_lua_node *const self = kad_lua_node_handle(L, 1);
   if (!self->borrowed) {
-    kad_lua_node_handle_close(self, true);
+    kad_lua_node_handle_close(L, 1, true);
   } else if (self->link != NULL) {
     close_borrowed(self);
   }
@@ -441,12 +444,12 @@ static void keep_node(lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* Opens the node of the handle at the top. The function at 4, if there is one,
- * is its transport. Returns 0 or an error. [-0, +0, m] */
+/* Opens the node of the handle at 6. The function at 4, if there is one, is its
+ * transport. Returns 0 or an error. [-0, +0, m] */
 static int open_node(lua_State *L, const struct kad_lua_network *network,
                      const struct kad_config *config,
                      const struct kad_address *listen, size_t count) {
-  struct kad_lua_node *const self = lua_touserdata(L, -1);
+  struct kad_lua_node *const self = lua_touserdata(L, HANDLE);
   struct kad_node **const node = &self->link->node;
   if (lua_isnil(L, 4)) {
     return kad_network_open_node(network->link->network, config, listen, count,
@@ -454,9 +457,21 @@ static int open_node(lua_State *L, const struct kad_lua_network *network,
   }
   const struct kad_transport transport = {.state = self, .send = send_by_lua};
   lua_pushvalue(L, 4);
-  lua_setiuservalue(L, -2, KAD_LUA_NODE_SEND);
+  lua_setiuservalue(L, HANDLE, KAD_LUA_NODE_SEND);
   return kad_network_open_on_transport(network->link->network, config, listen,
                                        count, &transport, node);
+}
+
+/* Opens the store at 5, if there is one, then the node. Returns 0, or an error,
+ * with a message at the top if the store could not be read. [-0, +0|1, m] */
+static int open_with_store(lua_State *L, struct kad_lua_network *network,
+                           struct kad_config *config,
+                           const struct kad_address *listen, size_t count) {
+  int status = 0;
+  if (!lua_isnil(L, 5)) {
+    status = kad_lua_store_open(L, 5, network, HANDLE, &config->store);
+  }
+  return status != 0 ? status : open_node(L, network, config, listen, count);
 }
 
 /* Pushes nil, message and code: why a node could not be opened; and true if the
@@ -480,55 +495,84 @@ static int push_open_failure(lua_State *L, const struct kad_network *network,
   return 4;
 }
 
-/* Opens the node of the handle at the top with the keys of the table at 2.
- * [-0, +0, v] */
-static int open_sealed(lua_State *L, const struct kad_lua_network *network,
+/* Opens the node of the handle at 6 with the keys of the table at 2.
+ * [-0, +0|1, v] */
+static int open_sealed(lua_State *L, struct kad_lua_network *network,
                        struct kad_config *config,
                        const struct kad_address *listen, size_t count) {
   struct kad_network_keys keys;
-  if (!lua_istable(L, 2) || !kad_lua_field_network_keys(L, 2, &keys)) {
-    return open_node(L, network, config, listen, count);
-  }
-  config->network_keys = &keys;
-  const int status = open_node(L, network, config, listen, count);
+  const bool has_keys =
+      lua_istable(L, 2) && kad_lua_field_network_keys(L, 2, &keys);
+  (void)kad_lua_check_network(L, 1); /* a finalizer may have closed it */
+  config->network_keys = has_keys ? &keys : NULL;
+  const int status = open_with_store(L, network, config, listen, count);
   config->network_keys = NULL;
-  sodium_memzero(&keys, sizeof keys);
+  if (has_keys) {
+    sodium_memzero(&keys, sizeof keys);
+  }
   return status;
 }
 
-/* network:open_node(config, listen[, send]) → node, or nil, message, code, and
- * whether the message names the address. A node with `send` has no sockets:
- * send(bytes, address) sends its datagrams. */
-int kad_lua_node_open(lua_State *L) {
-  struct kad_config config;
-  struct kad_address listen[KAD_LUA_MAX_LISTEN];
-  const struct kad_lua_network *const network = kad_lua_check_network(L, 1);
+/* Forgets the handle at 6, whose node could not be opened. Its store stays the
+ * caller's. [-0, +0, m] */
+static void discard(lua_State *L) {
+  struct kad_lua_node *const self = lua_touserdata(L, HANDLE);
+  kad_lua_store_discard(L, HANDLE);
+  kad_lua_link_release(self->link);
+  self->link = NULL;
+  kad_lua_node_handle_release(L, HANDLE);
+}
+
+/* Reads the arguments of open_node, and makes the handle at 6. [-0, +1, v] */
+static struct kad_lua_network *check_arguments(lua_State *L,
+                                               struct kad_config *config,
+                                               struct kad_address *listen,
+                                               size_t *count) {
+  struct kad_lua_network *const network = kad_lua_check_network(L, 1);
   if (network->closing) {
-    return luaL_error(L, "closed network");
+    luaL_error(L, "closed network");
   }
-  kad_lua_config_check(L, 2, &config);
-  const size_t count = kad_lua_check_listen(L, 3, listen);
-  lua_settop(L, 4);
+  kad_lua_config_check(L, 2, config);
+  *count = kad_lua_check_listen(L, 3, listen);
+  lua_settop(L, 5);
   if (!lua_isnil(L, 4)) {
     luaL_checktype(L, 4, LUA_TFUNCTION);
   }
+  if (!lua_isnil(L, 5)) {
+    luaL_checktype(L, 5, LUA_TTABLE);
+  }
   struct kad_lua_node *const self = new_handle(L, false);
+  self->bits = config->id_bits;
   keep_node(L);
-  (void)kad_lua_check_network(L, 1); /* a finalizer may have closed it */
-  self->bits = config.id_bits;
+  return kad_lua_check_network(L, 1); /* a finalizer may have closed it */
+}
+
+/* network:open_node(config, listen[, send[, store]]) → node, or nil, message,
+ * code, and whether the message names the address. A node with `send` has no
+ * sockets: send(bytes, address) sends its datagrams. `store` is the table of
+ * lua/store.h. */
+int kad_lua_node_open(lua_State *L) {
+  struct kad_config config;
+  struct kad_address listen[KAD_LUA_MAX_LISTEN];
+  size_t count = 0;
+  struct kad_lua_network *const network =
+      check_arguments(L, &config, listen, &count);
+  struct kad_lua_node *const self = lua_touserdata(L, HANDLE);
   self->link = kad_lua_link_new();
   int status = KAD_ENOMEM;
   if (self->link != NULL) {
     status = open_sealed(L, network, &config, listen, count);
   }
   if (status != 0) {
-    kad_lua_link_release(self->link);
-    self->link = NULL;
-    kad_lua_node_handle_release(L, -1);
-    return push_open_failure(L, network->link->network, status);
+    const bool has_message = lua_gettop(L) > HANDLE;
+    discard(L);
+    return has_message ? kad_lua_push_error_message(L, status)
+                       : push_open_failure(L, network->link->network, status);
   }
   self->link->network = network->link->network;
   self->link->home = network->link;
+  kad_lua_store_begin(L, HANDLE);
   kad_lua_context_collect(L);
+  lua_settop(L, HANDLE);
   return 1;
 }

@@ -211,6 +211,7 @@ static int network_kill(lua_State *L) {
   const struct kad_lua_node *const node = luaL_checkudata(L, 2, KAD_LUA_NODE);
   if (node->link != NULL) {
     (void)check_member(L);
+    kad_lua_check_not_in_store(L, node->link);
     kad_lua_node_close(L, 2, true);
   }
   return 0;

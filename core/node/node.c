@@ -8,6 +8,7 @@
 #include "node/hasten.h"
 #include "node/serve.h"
 #include "records/memory/memory_store.h"
+#include "replication/republish.h"
 #include "rpc/datagram.h"
 
 #include <sodium.h>
@@ -85,6 +86,7 @@ int kad_node_new(const struct kad_config *config, const struct kad_env *env,
     return error;
   }
   kad_maintenance_start(made);
+  kad_republish_plan(made); /* a store may have records already */
   made->is_opened = true;
   *node = made;
   return 0;

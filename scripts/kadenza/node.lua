@@ -254,6 +254,7 @@ function Node:close()
   elseif not self.core.close then
     error("a policy cannot close its node", 2)
   end
+  self.core:state() -- raises an error in a call of the node's record store
   self.closing = true
   local _ <close> = setmetatable({}, {
     __close = function()
@@ -356,6 +357,7 @@ function M.crash(node)
   if node.closing or not node.core:is_open() then
     return
   end
+  node.core:state() -- raises an error in a call of the node's record store
   release(node)
   if node.policy_handle then
     require("kadenza.policy").abandon(node)
@@ -467,7 +469,8 @@ local function open_core(network, config, listen, options, saved)
   local opening <close> = setmetatable({ saved = saved or nil }, Opening)
   local handle, message, code, is_named = errors.at_level(3,
     network.open_node, network, config, listen,
-    options.transport and options.transport.send)
+    options.transport and options.transport.send,
+    options.store and require("kadenza.store").adapt(options.store, network))
   if not handle then
     local where = is_named and "" or table.concat(listen, ", ") .. ": "
     return nil, where .. message, code

@@ -15,6 +15,8 @@ local M = {}
 ---@field bootstrap? string|string[]  "host:port" of nodes to join by
 ---@field transport? { send: fun(bytes: string, address: string) }  sends the
 ---  node's datagrams instead of sockets; pass received ones to node:receive
+---@field store? kadenza.Store  keeps the records that the node holds; without
+---  it they are in memory
 ---@field policies? table  policy files, names of policies that ship and
 ---  tables, see kadenza.policy
 ---@field policy_memory? integer  bytes that policy files may take, 64 MiB
@@ -99,6 +101,7 @@ local LIBRARY <const> = {
   listen = STRINGS,
   bootstrap = STRINGS,
   transport = "table",
+  store = {},
   policies = "table",
   policy_memory = M.BUDGETS.policy_memory,
   policy_instructions = M.BUDGETS.policy_instructions,
@@ -237,6 +240,9 @@ function M.read(given, level)
   end
   config.network_keys = given.network_key
     and network_key.list(given.network_key)
+  if given.store ~= nil then
+    require("kadenza.store").check(given.store, level + 1)
+  end
   if given.policies then
     require("kadenza.policy").check_list(given.policies, level + 1)
   end

@@ -83,13 +83,14 @@ static void use_store(struct kad_calls *it, struct kad_store *store) {
     struct kad_record_meta meta;
     make_meta(it, &meta);
     (void)kad_backed_store_restore(store, kad_values_number(it),
-                                   kad_values_record(it), &meta);
+                                   kad_values_record(it), &meta,
+                                   (int64_t)kad_values_number(it));
     const kad_record_handle handle = store->next(store->state, &cursor);
     if (handle != 0) {
       use_record(it, store, handle);
     }
   }
-  (void)kad_backed_store_sort(store);
+  kad_backed_store_sort(store);
 }
 
 void kad_calls_special_kad_backed_store_new(struct kad_calls *it) {
@@ -114,12 +115,12 @@ void kad_calls_special_kad_backed_store_restore(struct kad_calls *it) {
   struct kad_record_meta meta;
   make_meta(it, &meta);
   (void)kad_backed_store_restore(NULL, kad_values_number(it),
-                                 kad_values_record(it), &meta);
+                                 kad_values_record(it), &meta, 0);
 }
 
 void kad_calls_special_kad_backed_store_sort(struct kad_calls *it) {
   (void)it;
-  (void)kad_backed_store_sort(NULL);
+  kad_backed_store_sort(NULL);
 }
 
 void kad_calls_special_kad_backed_store_free(struct kad_calls *it) {

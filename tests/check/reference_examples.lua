@@ -168,6 +168,9 @@ local FRAMES <const> = {
   ["kadenza.crdt"] = { run_with_types },
   ["kadenza.crdt.kind"] = { run },
   ["kadenza.crawl"] = { run },
+  ["kadenza.store.conformance"] = { function(text)
+    run(text, { my_store = require("tests.check.my_store") })
+  end },
   ["kadenza.lease"] = { function(text)
     run_with_types(text, { make_backup = function() end })
   end },

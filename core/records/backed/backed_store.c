@@ -6,6 +6,7 @@
  * Whatever is read from the backend is checked: an application's files may have
  * been changed by another program. */
 #include "base/allocator.h"
+#include "base/array.h"
 #include "kadenza_backend.h"
 #include "records/backed/reads.h"
 #include "records/backed/retries.h"
@@ -20,7 +21,14 @@ static_assert((int)KAD_BACKED_SECRET_SIZE == (int)KAD_MEMORY_STORE_SECRET_SIZE,
 
 enum {
   SEQ_SIZE = 8,
+  FIRST_RESTORED = 64,   /* room in a list at first */
   UNREADABLE_MS = 600000 /* a record that cannot be read is not due earlier */
+};
+
+/* A record that was restored, until all are ordered. */
+struct restored {
+  int64_t order;
+  kad_record_handle handle;
 };
 
 struct backed {
@@ -32,6 +40,9 @@ struct backed {
   uint64_t failures;
   struct kad_reads reads;
   struct kad_retries retries;
+  struct restored *restored;
+  size_t restored_count;
+  size_t restored_cap;
 };
 
 static bool slice_fits(struct kad_slice slice, size_t max) {
@@ -237,7 +248,19 @@ static void end_change(struct backed *backed) {
 
 /* ----------------------------------------------------------- the store -- */
 
-/* The backend is first: the index may move what the record borrows. */
+/* Replaces what was read, which `record` may borrow, by a copy of `record`. */
+static void keep_copy(struct backed *backed, kad_record_handle handle,
+                      const struct kad_record *record) {
+  struct kad_reads before = backed->reads;
+  backed->reads = (struct kad_reads){.count = 0};
+  if (!is_inline(record)) {
+    (void)kad_reads_add(&backed->reads, &backed->allocator, handle, record);
+  }
+  kad_reads_clear(&before, &backed->allocator);
+}
+
+/* The backend is first: the index may move what the record borrows. The engine
+ * reads the new record at once, which needs no call of the backend. */
 static int backed_add(void *state, const struct kad_record *record,
                       const struct kad_record_meta *meta,
                       kad_record_handle *handle) {
@@ -255,9 +278,12 @@ static int backed_add(void *state, const struct kad_record *record,
   if (error != 0) { /* the backend may have kept it, or a part of it */
     try_change(backed,
                (struct kad_retry){.kind = KAD_RETRY_REMOVE, .number = number});
+    end_change(backed);
+    return error;
   }
-  end_change(backed);
-  return error;
+  keep_copy(backed, *handle, record);
+  retry_one(backed);
+  return 0;
 }
 
 static void backed_set_meta(void *state, kad_record_handle handle,
@@ -268,8 +294,8 @@ static void backed_set_meta(void *state, kad_record_handle handle,
     kad_store_set_meta(backed->index, handle, meta);
     try_change(backed,
                (struct kad_retry){.kind = KAD_RETRY_META, .handle = handle});
+    end_change(backed);
   }
-  end_change(backed);
 }
 
 static void backed_remove(void *state, kad_record_handle handle) {
@@ -280,8 +306,8 @@ static void backed_remove(void *state, kad_record_handle handle) {
     kad_store_remove(backed->index, handle);
     try_change(backed,
                (struct kad_retry){.kind = KAD_RETRY_REMOVE, .number = number});
+    end_change(backed);
   }
-  end_change(backed);
 }
 
 static bool backed_read(void *state, kad_record_handle handle,
@@ -353,6 +379,7 @@ static void backed_close(void *state) {
   }
   kad_reads_clear(&backed->reads, &allocator);
   kad_retries_deinit(&backed->retries, &allocator);
+  KAD_ARRAY_FREE(&allocator, &backed->restored, &backed->restored_cap);
   kad_memory_store_free(backed->index);
   kad_release(&allocator, backed, sizeof *backed);
 }
@@ -420,7 +447,8 @@ static bool is_valid(const struct kad_record *record,
 
 int kad_backed_store_restore(struct kad_store *store, uint64_t number,
                              const struct kad_record *record,
-                             const struct kad_record_meta *meta) {
+                             const struct kad_record_meta *meta,
+                             int64_t order) {
   if (store == NULL || record == NULL || meta == NULL || number == 0 ||
       number > KAD_BACKED_NUMBER_MAX || !is_valid(record, meta)) {
     return KAD_EINVAL;
@@ -428,24 +456,29 @@ int kad_backed_store_restore(struct kad_store *store, uint64_t number,
   struct backed *backed = store->state;
   const struct kad_record kept = to_index(record, number);
   kad_record_handle handle = 0;
+  if (backed->restored_count == backed->restored_cap &&
+      KAD_ARRAY_RESERVE(&backed->allocator, &backed->restored,
+                        &backed->restored_cap,
+                        2 * backed->restored_cap + FIRST_RESTORED) != 0) {
+    return KAD_ENOMEM;
+  }
   const int error = kad_store_add(backed->index, &kept, meta, &handle);
-  if (error == 0 && number > backed->last_number) {
+  if (error != 0) {
+    return error;
+  }
+  backed->restored[backed->restored_count++] =
+      (struct restored){.order = order, .handle = handle};
+  if (number > backed->last_number) {
     backed->last_number = number;
   }
-  return error;
+  return 0;
 }
 
-/* A record while its age is compared. */
-struct aged {
-  kad_time_ms stored_at;
-  kad_record_handle handle;
-};
-
-static int compare_ages(const void *a, const void *b) {
-  const struct aged *x = a;
-  const struct aged *y = b;
-  if (x->stored_at != y->stored_at) {
-    return x->stored_at < y->stored_at ? -1 : 1;
+static int compare_orders(const void *a, const void *b) {
+  const struct restored *x = a;
+  const struct restored *y = b;
+  if (x->order != y->order) {
+    return x->order < y->order ? -1 : 1;
   }
   return x->handle < y->handle ? -1 : x->handle > y->handle;
 }
@@ -461,33 +494,18 @@ static void renew(const struct backed *backed, kad_record_handle handle) {
   }
 }
 
-int kad_backed_store_sort(struct kad_store *store) {
+void kad_backed_store_sort(struct kad_store *store) {
   if (store == NULL) {
-    return KAD_EINVAL;
+    return;
   }
-  const struct backed *backed = store->state;
-  const size_t count = kad_store_count(backed->index);
-  if (count == 0) {
-    return 0;
+  struct backed *backed = store->state;
+  if (backed->restored_count > 0) {
+    qsort(backed->restored, backed->restored_count, sizeof *backed->restored,
+          compare_orders);
   }
-  struct aged *aged = kad_alloc(&backed->allocator, count * sizeof *aged);
-  if (aged == NULL) {
-    return KAD_ENOMEM;
+  for (size_t i = 0; i < backed->restored_count; i++) {
+    renew(backed, backed->restored[i].handle);
   }
-  uint64_t cursor = 0;
-  size_t found = 0;
-  kad_record_handle handle = kad_store_next(backed->index, &cursor);
-  while (handle != 0 && found < count) {
-    struct kad_held kept;
-    if (kad_store_read(backed->index, handle, &kept)) {
-      aged[found++] = (struct aged){kept.meta.stored_at, handle};
-    }
-    handle = kad_store_next(backed->index, &cursor);
-  }
-  qsort(aged, found, sizeof *aged, compare_ages);
-  for (size_t i = 0; i < found; i++) {
-    renew(backed, aged[i].handle);
-  }
-  kad_release(&backed->allocator, aged, count * sizeof *aged);
-  return 0;
+  KAD_ARRAY_FREE(&backed->allocator, &backed->restored, &backed->restored_cap);
+  backed->restored_count = 0;
 }

@@ -268,10 +268,10 @@ static void backed_stores(void **state) {
   REFUSES(kad_backed_store_new(&backend, NULL, bytes, &made));
   REFUSES(kad_backed_store_new(&backend, &allocator, NULL, &made));
   REFUSES(kad_backed_store_new(&backend, &allocator, bytes, NULL));
-  REFUSES(kad_backed_store_restore(NULL, 1, &record, &meta));
-  REFUSES(kad_backed_store_restore(&store, 1, NULL, &meta));
-  REFUSES(kad_backed_store_restore(&store, 1, &record, NULL));
-  REFUSES(kad_backed_store_sort(NULL));
+  REFUSES(kad_backed_store_restore(NULL, 1, &record, &meta, 0));
+  REFUSES(kad_backed_store_restore(&store, 1, NULL, &meta, 0));
+  REFUSES(kad_backed_store_restore(&store, 1, &record, NULL, 0));
+  kad_backed_store_sort(NULL);
   kad_backed_store_free(NULL);
 }
 

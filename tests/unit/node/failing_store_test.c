@@ -119,13 +119,17 @@ static const struct kad_store functions = {
     .close = close_store,
 };
 
-static int open_node(void **state) {
+static void open_failing(void) {
   static const uint8_t secret[KAD_MEMORY_STORE_SECRET_SIZE] = "sixteen bytes..";
   const struct kad_allocator allocator = kad_allocator_default();
-  struct kad_config config = kad_lone_unlimited();
-  (void)state;
   failing = (struct failing){.store = functions};
   assert_ok(kad_memory_store_new(&allocator, secret, &failing.memory));
+}
+
+static int open_node(void **state) {
+  struct kad_config config = kad_lone_unlimited();
+  (void)state;
+  open_failing();
   config.max_records = 4;
   config.store = &failing.store;
   kad_lone_open(&lone, &config);
@@ -220,7 +224,7 @@ static void store_of_a_node_that_is_not_made_stays_open(void **state) {
   struct kad_env env = kad_lone_env(&lone, 1);
   struct kad_node *node = NULL;
   (void)state;
-  failing = (struct failing){.store = functions};
+  open_failing();
   config.store = &failing.store;
   int status = KAD_ENOMEM;
   for (size_t i = 0; status == KAD_ENOMEM; i++) {
@@ -232,6 +236,7 @@ static void store_of_a_node_that_is_not_made_stays_open(void **state) {
   assert_ok(status);
   kad_node_free(node);
   assert_int_equal(failing.closed, 1);
+  kad_memory_store_free(failing.memory);
   kad_counting_deinit(&lone.counting);
 }
 
