@@ -57,7 +57,8 @@ struct kad_store {
 
   /* Replaces the meta of a held record. If `stored_at` changes, the record
    * becomes the newest of its key and type. If there is no memory for another
-   * origin, the old one stays. Ignores a handle that names no record. */
+   * origin, the old one stays, and of a peer the whole old meta. Ignores a
+   * handle that names no record. */
   void (*set_meta)(void *state, kad_record_handle handle,
                    const struct kad_record_meta *meta);
 
@@ -101,7 +102,8 @@ struct kad_store {
    *   node's own last,
    * - of these, the one that shares the shortest prefix with `self`,
    * - of these, the one that expires first.
-   * A store may look at a fixed number of the earliest records only.
+   * A store may look at a fixed number of records only, and take the bytes of
+   * a host's peers and of its other records separately.
    * NULL in a store that returns KAD_EFULL instead. */
   kad_record_handle (*victim)(void *state, const struct kad_id *self);
 

@@ -18,6 +18,7 @@ local PLACES <const> = {
   },
   kad_address_host_size = {
     ["core/records/memory/accounts.c"] = "the accounts of a store, its victim",
+    ["core/records/peers/peers.c"] = "how many peers a host has, the victim",
   },
   -- Who counts how often.
   kad_address_same_subnet = {
@@ -38,6 +39,7 @@ local PLACES <const> = {
   kad_address_same_ip = {
     ["core/membership/address_vote.c"] = "another address has won",
     ["core/records/memory/memory_store.c"] = "the bytes of an entry change",
+    ["core/records/peers/swarm.c"] = "the row of a peer says its origin, too",
     ["core/node/reply_store.c"] = "a peer announces itself only",
     ["core/records/type.c"] = "which peer of a torrent an announce replaces",
     ["core/net/udp/udp_route.c"] = "routes",

@@ -11,11 +11,11 @@
 local M = {}
 
 local RANKS <const> = {
-  base = 1, wire = 2, records = 3, ["records/memory"] = 4,
-  ["records/backed"] = 4, routing = 5,
-  engine = 6, rpc = 7, lookup = 8, membership = 9, replication = 10,
-  operations = 11, node = 12, net = 13, ["net/udp"] = 14, ["net/disk"] = 14,
-  ["net/durable"] = 15, sim = 16,
+  base = 1, wire = 2, records = 3, ["records/peers"] = 4,
+  ["records/memory"] = 5, ["records/backed"] = 5, routing = 6,
+  engine = 7, rpc = 8, lookup = 9, membership = 10, replication = 11,
+  operations = 12, node = 13, net = 14, ["net/udp"] = 15, ["net/disk"] = 15,
+  ["net/durable"] = 16, sim = 17,
 }
 
 ---@param path string

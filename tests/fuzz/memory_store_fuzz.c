@@ -3,6 +3,7 @@
  * records. */
 #include "records/memory/memory_store.h"
 
+#include "base/address.h"
 #include "records/memory/accounts.h"
 #include "target.h"
 
@@ -30,7 +31,10 @@ static const struct kad_address hosts[HOSTS] = {
     {.family = 6, .port = 1, .ip = {32, 1, 13, 184, 0, 0, 0, 1}},
 };
 static const unsigned account_of[HOSTS] = {OWN, 1, 1, 2, 3, 3, 4};
-static const char *const types[TYPES] = {"peers", "value", "val"};
+enum {
+  PEERS = 0 /* the type of which there are swarms */
+};
+static const char *const types[TYPES] = {[PEERS] = "peers", "value", "val"};
 static const uint8_t content[KAD_VALUE_MAX] = {9, 8, 7, 6, 5, 4, 3, 2, 1};
 
 /* A record that the store must have. */
@@ -41,7 +45,9 @@ struct model {
   unsigned parts;
   unsigned host;
   size_t len;
-  size_t cost;
+  bool is_peer; /* a peer that stored itself; the value is `compact` */
+  uint8_t compact[KAD_COMPACT_IP6];
+  size_t cost; /* known when there are no peers */
   kad_time_ms stored_at;
   kad_time_ms expires_at;
   kad_time_ms republish_at;
@@ -50,6 +56,7 @@ struct model {
 };
 
 struct world {
+  bool has_peers; /* there may be records of that type */
   const uint8_t *data;
   size_t size;
   struct kad_store *store;
@@ -117,7 +124,7 @@ static struct kad_record record_of(const struct model *model) {
   return (struct kad_record){
       .key = key_of(model->key),
       .type = kad_slice_of(types[model->type]),
-      .value = {content, model->len},
+      .value = {model->is_peer ? model->compact : content, model->len},
       .salt = {content, (parts & 1) != 0 ? 5 : 0},
       .publisher = (parts & 2) != 0 ? publisher_of(parts) : NULL,
       .signature = (parts & 4) != 0 ? content + 2 : NULL,
@@ -132,6 +139,7 @@ static struct kad_record_meta meta_of(const struct model *model) {
       .expires_at = model->expires_at,
       .republish_at = model->republish_at,
       .origin = hosts[model->host],
+      .is_seed = model->expires_at % 2 != 0,
   };
 }
 
@@ -140,11 +148,28 @@ static kad_time_ms next_time(struct world *world) {
   return byte == 255 ? KAD_TIME_NEVER : byte;
 }
 
+static unsigned next_type(struct world *world) {
+  const unsigned byte = next_byte(world);
+  return world->has_peers ? byte % TYPES : 1 + byte % (TYPES - 1);
+}
+
 static void next_meta(struct world *world, struct model *model) {
   model->host = next_byte(world) % HOSTS;
   model->stored_at = next_byte(world) % 4;
   model->expires_at = next_time(world);
   model->republish_at = next_time(world);
+}
+
+/* Makes the record a peer that stores itself, in most cases. */
+static void make_peer(struct model *model) {
+  if (model->type == PEERS && account_of[model->host] != OWN &&
+      model->parts % 4 != 3) {
+    model->is_peer = true;
+    model->republish_at =
+        model->parts % 8 == 2 ? model->republish_at : KAD_TIME_NEVER;
+    model->parts = 0;
+    model->len = kad_address_pack(&hosts[model->host], model->compact);
+  }
 }
 
 /* --------------------------------------------------------- checks -- */
@@ -170,6 +195,7 @@ static void check_read(const struct world *world, const struct model *model) {
   CHECK(held.meta.stored_at == meta.stored_at);
   CHECK(held.meta.expires_at == meta.expires_at);
   CHECK(held.meta.republish_at == meta.republish_at);
+  CHECK(held.meta.is_seed == meta.is_seed);
   CHECK(kad_address_equal(&held.meta.origin, &meta.origin));
 }
 
@@ -219,15 +245,22 @@ static size_t bytes_of_accounts(const struct world *world) {
   return count_accounts(world, records) * KAD_ACCOUNT_OVERHEAD;
 }
 
+/* What swarms and the peers of hosts take is not known here. */
+static void check_bytes(const struct world *world) {
+  const size_t bytes = kad_store_bytes(world->store);
+  size_t cost = bytes_of_accounts(world);
+  for (size_t i = 0; i < world->count; i++) {
+    cost += world->held[i].cost;
+  }
+  CHECK(world->has_peers ? (bytes > 0) == (world->count > 0) : bytes == cost);
+}
+
 static void check_counts(const struct world *world) {
   size_t records[ACCOUNTS];
-  size_t bytes = count_accounts(world, records) * KAD_ACCOUNT_OVERHEAD;
   const struct kad_store *store = world->store;
-  for (size_t i = 0; i < world->count; i++) {
-    bytes += world->held[i].cost;
-  }
+  (void)count_accounts(world, records);
+  check_bytes(world);
   CHECK(kad_store_count(store) == world->count);
-  CHECK(kad_store_bytes(store) == bytes);
   for (unsigned i = 0; i < HOSTS; i++) {
     CHECK(kad_store_count_of(store, &hosts[i]) == records[account_of[i]]);
   }
@@ -249,10 +282,11 @@ static void add(struct world *world) {
     return;
   }
   struct model model = {.key = next_byte(world) % KEYS,
-                        .type = next_byte(world) % TYPES,
+                        .type = next_type(world),
                         .parts = next_byte(world) % PARTS,
                         .len = next_byte(world)};
   next_meta(world, &model);
+  make_peer(&model);
   struct kad_record record = record_of(&model);
   struct kad_record_meta meta = meta_of(&model);
   const struct kad_store *store = world->store;
@@ -262,13 +296,17 @@ static void add(struct world *world) {
   int status = kad_store_add(store, &record, &meta, &model.handle);
   if (status != 0) {
     CHECK(status == KAD_ENOMEM && world->has_failed && model.handle == 0);
+    CHECK(kad_store_bytes(store) == before);
     return;
   }
   model.confirmed = ++world->clock;
   model.arrived = ++world->clock;
   world->held[world->count++] = model;
   size_t opened = bytes_of_accounts(world) - accounts;
-  world->held[world->count - 1].cost = kad_store_bytes(store) - before - opened;
+  if (!world->has_peers) {
+    world->held[world->count - 1].cost =
+        kad_store_bytes(store) - before - opened;
+  }
   check_read(world, &world->held[world->count - 1]);
 }
 
@@ -281,7 +319,9 @@ static void remove_one(struct world *world) {
   size_t i = next_byte(world) % world->count;
   world->gone = world->held[i].handle;
   world->held[i] = world->held[--world->count];
+  const size_t before = kad_store_bytes(store);
   kad_store_remove(store, world->gone);
+  CHECK(kad_store_bytes(store) < before);
 }
 
 /* Returns true if the touched record has its new origin. It keeps the old one
@@ -293,6 +333,19 @@ static bool has_moved(const struct world *world, const struct model *touched) {
   bool moved = kad_address_equal(&held.meta.origin, &hosts[touched->host]);
   CHECK(moved || world->has_failed);
   return moved;
+}
+
+/* Returns true if the touched record has all of its old meta. A peer of a swarm
+ * keeps it when out of memory. */
+static bool has_stayed(const struct world *world, const struct model *before) {
+  struct kad_held held;
+  const struct kad_record_meta meta = meta_of(before);
+  CHECK(kad_store_read(world->store, before->handle, &held));
+  return world->has_failed && before->is_peer &&
+         held.meta.stored_at == meta.stored_at &&
+         held.meta.expires_at == meta.expires_at &&
+         held.meta.republish_at == meta.republish_at &&
+         kad_address_equal(&held.meta.origin, &meta.origin);
 }
 
 static void touch(struct world *world) {
@@ -308,6 +361,9 @@ static void touch(struct world *world) {
   size_t before = kad_store_bytes(store);
   world->has_failed = false;
   kad_store_set_meta(store, model->handle, &meta);
+  if (has_stayed(world, model)) {
+    return;
+  }
   bool renewed = after.stored_at != model->stored_at;
   after.host = has_moved(world, &after) ? after.host : model->host;
   bool moved = memcmp(hosts[after.host].ip, hosts[model->host].ip, 16) != 0 ||
@@ -315,8 +371,10 @@ static void touch(struct world *world) {
   after.confirmed = renewed ? ++world->clock : model->confirmed;
   after.arrived = renewed || moved ? ++world->clock : model->arrived;
   *model = after;
-  model->cost +=
-      kad_store_bytes(store) - before + accounts - bytes_of_accounts(world);
+  if (!world->has_peers) {
+    model->cost +=
+        kad_store_bytes(store) - before + accounts - bytes_of_accounts(world);
+  }
   check_read(world, model);
 }
 
@@ -333,7 +391,7 @@ static size_t place_of(const struct world *world, const struct model *model) {
 
 static void find(struct world *world) {
   unsigned number = next_byte(world) % KEYS;
-  unsigned type = next_byte(world) % TYPES;
+  unsigned type = next_type(world);
   size_t skip = next_byte(world) % 8;
   size_t cap = next_byte(world) % 8;
   kad_record_handle handles[8] = {0};
@@ -438,12 +496,23 @@ static bool is_victim_of(const struct world *world, unsigned account,
   return is_considered(world, account, victim);
 }
 
+static bool holds_only_own(const struct world *world) {
+  size_t records[ACCOUNTS];
+  (void)count_accounts(world, records);
+  return records[OWN] == world->count;
+}
+
 static void check_victim(struct world *world) {
   const struct kad_id self = key_of(next_byte(world) % KEYS);
   const kad_record_handle handle = kad_store_victim(world->store, &self);
   const struct model *victim = find_model(world, handle);
   CHECK((victim == NULL) == (world->count == 0));
   if (victim == NULL) {
+    return;
+  }
+  if (world->has_peers) {
+    /* The bytes of accounts are not known: our own user's come last. */
+    CHECK(account_of[victim->host] != OWN || holds_only_own(world));
     return;
   }
   const unsigned largest = find_largest(world);
@@ -494,6 +563,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   world->size = size;
   struct kad_allocator allocator = {.resize = resize, .state = world};
   CHECK(kad_memory_store_new(&allocator, secret, &world->store) == 0);
+  world->has_peers = next_byte(world) % 2 == 0;
   while (world->size > 0) {
     do_next(world);
     check_counts(world);

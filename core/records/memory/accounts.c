@@ -241,7 +241,9 @@ void kad_accounts_renew(struct kad_accounts *accounts, uint32_t number) {
 
 uint64_t kad_accounts_most(const struct kad_accounts *accounts) {
   const uint32_t item = kad_item_heap_first(&accounts->by_bytes);
-  return item == KAD_NO_ITEM ? 0 : accounts->items[item].bytes;
+  return item == KAD_NO_ITEM || item == accounts->own
+             ? 0
+             : accounts->items[item].bytes;
 }
 
 /* What decides which entry is removed first: a short common prefix with us,

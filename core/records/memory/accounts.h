@@ -7,7 +7,7 @@
 #ifndef KAD_RECORDS_MEMORY_ACCOUNTS_H
 #define KAD_RECORDS_MEMORY_ACCOUNTS_H
 
-#include "records/memory/item.h"
+#include "base/item.h"
 #include "records/memory/slots.h"
 
 /* Names the user of an account. */
@@ -88,8 +88,8 @@ void kad_accounts_remove(struct kad_accounts *accounts, uint32_t number,
 /* Makes entry `number` the latest of its account. */
 void kad_accounts_renew(struct kad_accounts *accounts, uint32_t number);
 
-/* Returns the bytes of the account that comes first by bytes; 0: there is none.
- */
+/* Returns the bytes of the largest account, our own user's left out; 0: there
+ * is none. */
 uint64_t kad_accounts_most(const struct kad_accounts *accounts);
 
 /* Returns the entry to remove when room is needed, or KAD_NO_ITEM. It is in the

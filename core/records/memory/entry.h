@@ -5,7 +5,7 @@
 #ifndef KAD_RECORDS_MEMORY_ENTRY_H
 #define KAD_RECORDS_MEMORY_ENTRY_H
 
-#include "records/memory/item.h"
+#include "base/item.h"
 #include "records/store.h"
 
 /* The times by which the store orders its entries. */

@@ -4,7 +4,7 @@
 #ifndef KAD_RECORDS_MEMORY_KEY_INDEX_H
 #define KAD_RECORDS_MEMORY_KEY_INDEX_H
 
-#include "records/memory/item.h"
+#include "base/item.h"
 #include "records/memory/slots.h"
 
 /* The index. Must not move after kad_key_index_init. */

@@ -1,7 +1,10 @@
-/* A record is one block (entry.h) with a number (slots.h). The entries of one
- * key and type form a ring (key_index.h), and so do those of one host and of
- * one publisher (accounts.h). Two heaps find what is due. All of these link by
+/* A record is one block (entry.h) with a number (slots.h), or, if it is a peer
+ * that stored itself, a row of a swarm (peers.h). The entries of one key and
+ * type form a ring (key_index.h), and so do those of one host and of one
+ * publisher (accounts.h). Two heaps find what is due. All of these link by
  * number, which takes half of the memory of pointers and allows blocks to move.
+ * A peer that a row cannot hold, such as one that another host stored, is an
+ * entry. Its row in the swarm has its place and its handle.
  *
  * Room is reserved in every part before anything changes, so that running out
  * of memory leaves the store as it was. */
@@ -9,12 +12,13 @@
 
 #include "base/address.h"
 #include "base/allocator.h"
+#include "base/item.h"
 #include "records/memory/accounts.h"
 #include "records/memory/entry.h"
-#include "records/memory/item.h"
 #include "records/memory/key_index.h"
 #include "records/memory/slots.h"
 #include "records/memory/type_list.h"
+#include "records/peers/peers.h"
 
 #include <assert.h>
 #include <string.h>
@@ -39,6 +43,7 @@ struct memory {
   struct kad_item_heap due[KAD_MEMORY_DUE_COUNT];
   struct kad_accounts hosts;
   struct kad_accounts publishers;
+  struct kad_peers peers;
   size_t bytes; /* of the entries */
 };
 
@@ -76,10 +81,11 @@ static void clear(struct memory *memory) {
   kad_accounts_clear(&memory->publishers, allocator);
   kad_type_list_clear(&memory->types, allocator);
   kad_slots_clear(&memory->slots, allocator);
+  kad_peers_clear(&memory->peers, allocator);
 }
 
 static void clear_if_empty(struct memory *memory) {
-  if (memory->slots.count == 0) {
+  if (memory->slots.count == 0 && memory->peers.swarms.rows == 0) {
     clear(memory);
   }
 }
@@ -136,9 +142,9 @@ static void renew_accounts(struct memory *memory, uint32_t number) {
   }
 }
 
+/* Adds an entry to all parts but the key index. */
 static uint32_t insert(struct memory *memory, struct kad_memory_entry *entry) {
   uint32_t number = kad_slots_add(&memory->slots, entry);
-  kad_key_index_add(&memory->keys, number);
   for (size_t i = 0; i < KAD_MEMORY_DUE_COUNT; i++) {
     kad_item_heap_add(&memory->due[i], number);
   }
@@ -170,39 +176,31 @@ static int make_entry(struct memory *memory, const struct kad_record *record,
   return 0;
 }
 
-static int memory_add(void *state, const struct kad_record *record,
-                      const struct kad_record_meta *meta,
-                      kad_record_handle *handle) {
-  struct memory *memory = state;
-  struct kad_memory_entry *entry = NULL;
-  int status = make_entry(memory, record, meta, &entry);
-  if (status != 0) {
-    clear_if_empty(memory);
-    return status;
-  }
-  uint32_t number = insert(memory, entry);
-  *handle = kad_slots_handle(&memory->slots, number);
-  return 0;
-}
-
-static void memory_remove(void *state, kad_record_handle handle) {
-  struct memory *memory = state;
-  uint32_t number = kad_slots_find(&memory->slots, handle);
-  if (number == KAD_NO_ITEM) {
-    return;
-  }
+/* Removes an entry from all parts but the key index, and frees it. */
+static void drop(struct memory *memory, uint32_t number) {
   struct kad_memory_entry *entry = entry_at(memory, number);
   size_t cost = cost_of(entry);
   close_accounts(memory, number);
   for (size_t i = 0; i < KAD_MEMORY_DUE_COUNT; i++) {
     kad_item_heap_remove(&memory->due[i], number);
   }
-  kad_key_index_remove(&memory->keys, number);
   memory->types.items[entry->type].records--;
   memory->bytes -= cost;
   kad_slots_remove(&memory->slots, number);
   kad_release(&memory->allocator, entry, kad_memory_entry_size_held(entry));
-  clear_if_empty(memory);
+}
+
+static int add_entry(struct memory *memory, const struct kad_record *record,
+                     const struct kad_record_meta *meta,
+                     kad_record_handle *handle) {
+  struct kad_memory_entry *entry = NULL;
+  const int status = make_entry(memory, record, meta, &entry);
+  if (status == 0) {
+    const uint32_t number = insert(memory, entry);
+    kad_key_index_add(&memory->keys, number);
+    *handle = kad_slots_handle(&memory->slots, number);
+  }
+  return status;
 }
 
 /* Moves an entry to the account of another origin, in a new block because the
@@ -231,13 +229,8 @@ static int change_origin(struct memory *memory, uint32_t number,
   return 0;
 }
 
-static void memory_set_meta(void *state, kad_record_handle handle,
-                            const struct kad_record_meta *meta) {
-  struct memory *memory = state;
-  uint32_t number = kad_slots_find(&memory->slots, handle);
-  if (number == KAD_NO_ITEM) {
-    return;
-  }
+static void set_entry_meta(struct memory *memory, uint32_t number,
+                           const struct kad_record_meta *meta) {
   struct kad_record_meta before;
   struct kad_record_meta after = *meta;
   kad_memory_entry_meta(entry_at(memory, number), &before);
@@ -250,24 +243,183 @@ static void memory_set_meta(void *state, kad_record_handle handle,
     kad_item_heap_move(&memory->due[i], number);
   }
   if (after.stored_at != before.stored_at) {
-    kad_key_index_renew(&memory->keys, number);
+    if (!kad_slots_is_renamed(&memory->slots, number)) {
+      kad_key_index_renew(&memory->keys, number);
+    }
     renew_accounts(memory, number);
   }
 }
 
-static bool memory_read(void *state, kad_record_handle handle,
-                        struct kad_held *held) {
-  const struct memory *memory = state;
-  uint32_t number = kad_slots_find(&memory->slots, handle);
-  if (number == KAD_NO_ITEM) {
-    return false;
+/* ----------------------------------------------------------------- peers -- */
+
+/* Adds a peer as an entry with a row in its swarm. */
+static int add_peer_entry(struct memory *memory,
+                          const struct kad_record *record,
+                          const struct kad_record_meta *meta,
+                          kad_record_handle *handle) {
+  struct kad_memory_entry *entry = NULL;
+  int status = make_entry(memory, record, meta, &entry);
+  if (status != 0) {
+    return status;
   }
+  const uint32_t number = insert(memory, entry);
+  const struct kad_swarm_row row = {.entry = number};
+  status = kad_peers_add(&memory->peers, &memory->allocator, &record->key, &row,
+                         handle);
+  if (status != 0) {
+    drop(memory, number);
+    return status;
+  }
+  kad_slots_rename(&memory->slots, number, *handle);
+  return 0;
+}
+
+static int add_peer(struct memory *memory, const struct kad_record *record,
+                    const struct kad_record_meta *meta,
+                    kad_record_handle *handle) {
+  struct kad_swarm_row row;
+  const int status = kad_swarm_row_of(record, meta, &row)
+                         ? kad_peers_add(&memory->peers, &memory->allocator,
+                                         &record->key, &row, handle)
+                         : KAD_EFULL;
+  return status == KAD_EFULL ? add_peer_entry(memory, record, meta, handle)
+                             : status;
+}
+
+/* Makes the record of a peer that is no entry. */
+static void make_peer(const struct memory *memory, uint32_t swarm,
+                      const struct kad_swarm_row *row,
+                      struct kad_record *record) {
+  *record = (struct kad_record){
+      .key = kad_swarms_at(&memory->peers.swarms, swarm)->key,
+      .type = kad_slice_of("peers"),
+      .value = row->value,
+  };
+}
+
+/* Makes an entry of a peer whose new meta does not fit in a row. Out of memory
+ * it stays as it is. */
+static void turn_into_entry(struct memory *memory, kad_record_handle handle,
+                            uint32_t swarm, const struct kad_swarm_row *old,
+                            const struct kad_record_meta *meta, bool renews) {
+  struct kad_record record;
+  struct kad_memory_entry *entry = NULL;
+  struct kad_swarm_row row = {.serial = old->serial};
+  make_peer(memory, swarm, old, &record);
+  if (make_entry(memory, &record, meta, &entry) != 0) {
+    return;
+  }
+  row.entry = insert(memory, entry);
+  kad_slots_rename(&memory->slots, row.entry, handle);
+  const int status = kad_peers_replace(&memory->peers, &memory->allocator,
+                                       swarm, old, &row, renews);
+  assert(status == 0);
+  (void)status;
+}
+
+static void set_peer_meta(struct memory *memory, kad_record_handle handle,
+                          const struct kad_record_meta *meta) {
+  struct kad_swarm_row old;
+  struct kad_swarm_row row;
+  struct kad_record record;
+  struct kad_record_meta before;
+  uint32_t swarm = 0;
+  if (!kad_swarms_read(&memory->peers.swarms, handle, &swarm, &old)) {
+    return;
+  }
+  if (old.entry != KAD_NO_ITEM) {
+    kad_memory_entry_meta(entry_at(memory, old.entry), &before);
+    set_entry_meta(memory, old.entry, meta);
+    if (before.stored_at != meta->stored_at) {
+      kad_swarms_replace(&memory->peers.swarms, swarm, &old, &old, true);
+    }
+    return;
+  }
+  const bool renews = old.stored_at != meta->stored_at;
+  make_peer(memory, swarm, &old, &record);
+  int status = KAD_EFULL;
+  if (kad_swarm_row_of(&record, meta, &row)) {
+    row.serial = old.serial;
+    status = kad_peers_replace(&memory->peers, &memory->allocator, swarm, &old,
+                               &row, renews);
+  }
+  if (status == KAD_EFULL) {
+    turn_into_entry(memory, handle, swarm, &old, meta, renews);
+  }
+}
+
+/* -------------------------------------------------------------- the store --
+ */
+
+static int memory_add(void *state, const struct kad_record *record,
+                      const struct kad_record_meta *meta,
+                      kad_record_handle *handle) {
+  struct memory *memory = state;
+  const int status = kad_peers_is_type(record->type)
+                         ? add_peer(memory, record, meta, handle)
+                         : add_entry(memory, record, meta, handle);
+  if (status != 0) {
+    clear_if_empty(memory);
+  }
+  return status;
+}
+
+static void memory_remove(void *state, kad_record_handle handle) {
+  struct memory *memory = state;
+  struct kad_swarm_row row;
+  uint32_t swarm = 0;
+  const uint32_t number = kad_slots_find(&memory->slots, handle);
+  if (number != KAD_NO_ITEM) {
+    kad_key_index_remove(&memory->keys, number);
+    drop(memory, number);
+  } else if (kad_swarms_read(&memory->peers.swarms, handle, &swarm, &row)) {
+    if (row.entry != KAD_NO_ITEM) {
+      drop(memory, row.entry);
+    }
+    kad_peers_remove(&memory->peers, &memory->allocator, swarm, &row);
+  }
+  clear_if_empty(memory);
+}
+
+static void memory_set_meta(void *state, kad_record_handle handle,
+                            const struct kad_record_meta *meta) {
+  struct memory *memory = state;
+  const uint32_t number = kad_slots_find(&memory->slots, handle);
+  if (number == KAD_NO_ITEM) {
+    set_peer_meta(memory, handle, meta);
+  } else {
+    set_entry_meta(memory, number, meta);
+  }
+}
+
+static void read_entry(const struct memory *memory, uint32_t number,
+                       struct kad_held *held) {
   const struct kad_memory_entry *entry = entry_at(memory, number);
   const struct kad_listed_type *type = &memory->types.items[entry->type];
-  held->handle = handle;
   kad_memory_entry_record(entry, &held->record);
   held->record.type = (struct kad_slice){type->name, type->len};
   kad_memory_entry_meta(entry, &held->meta);
+}
+
+static bool memory_read(void *state, kad_record_handle handle,
+                        struct kad_held *held) {
+  struct memory *memory = state;
+  struct kad_swarm_row row;
+  uint32_t swarm = 0;
+  uint32_t number = kad_slots_find(&memory->slots, handle);
+  held->handle = handle;
+  if (number == KAD_NO_ITEM) {
+    if (!kad_swarms_read(&memory->peers.swarms, handle, &swarm, &row)) {
+      return false;
+    }
+    if (row.entry == KAD_NO_ITEM) {
+      make_peer(memory, swarm, &row, &held->record);
+      kad_swarm_row_meta(&row, &held->meta);
+      return true;
+    }
+    number = row.entry;
+  }
+  read_entry(memory, number, held);
   return true;
 }
 
@@ -275,6 +427,9 @@ static size_t memory_find(void *state, const struct kad_id *key,
                           struct kad_slice type, size_t skip,
                           kad_record_handle *handles, size_t cap) {
   const struct memory *memory = state;
+  if (kad_peers_is_type(type)) {
+    return kad_peers_find(&memory->peers, key, skip, handles, cap);
+  }
   unsigned type_number = kad_type_list_find(&memory->types, type);
   if (type_number == KAD_NO_TYPE) {
     return 0;
@@ -304,40 +459,59 @@ static kad_record_handle first_due(const struct memory *memory,
 }
 
 static kad_record_handle memory_due_expire(void *state, kad_time_ms *at) {
-  return first_due(state, KAD_MEMORY_DUE_EXPIRE, at);
+  struct memory *memory = state;
+  kad_time_ms entry_at_ms;
+  const kad_record_handle peer = kad_swarms_due(&memory->peers.swarms, at);
+  const kad_record_handle entry =
+      first_due(memory, KAD_MEMORY_DUE_EXPIRE, &entry_at_ms);
+  if (entry_at_ms >= *at) {
+    return peer;
+  }
+  *at = entry_at_ms;
+  return entry;
 }
 
 static kad_record_handle memory_due_republish(void *state, kad_time_ms *at) {
   return first_due(state, KAD_MEMORY_DUE_REPUBLISH, at);
 }
 
+/* The cursor is the number of an entry, or, with `of_peers`, that of
+ * kad_swarms_next. */
 static kad_record_handle memory_next(void *state, uint64_t *cursor) {
+  static const uint64_t of_peers = UINT64_C(1) << 63;
   const struct memory *memory = state;
-  for (uint64_t i = *cursor; i < memory->slots.used; i++) {
-    if (entry_at(memory, (uint32_t)i) != NULL) {
-      *cursor = i + 1;
-      return kad_slots_handle(&memory->slots, (uint32_t)i);
+  for (; *cursor < memory->slots.used; ++*cursor) {
+    const uint32_t number = (uint32_t)*cursor;
+    if (entry_at(memory, number) != NULL) {
+      ++*cursor;
+      return kad_slots_handle(&memory->slots, number);
     }
   }
-  return 0;
+  uint64_t place = (*cursor & of_peers) != 0 ? *cursor - of_peers : 0;
+  const kad_record_handle handle =
+      kad_swarms_next(&memory->peers.swarms, &place);
+  *cursor = place | of_peers;
+  return handle;
 }
 
 static size_t memory_count(void *state) {
   const struct memory *memory = state;
-  return memory->slots.count;
+  return memory->slots.count + memory->peers.swarms.peers;
 }
 
 static size_t memory_bytes(void *state) {
   const struct memory *memory = state;
   const size_t accounts =
       memory->hosts.by_bytes.count + memory->publishers.by_bytes.count;
-  return memory->bytes + accounts * KAD_ACCOUNT_OVERHEAD;
+  return memory->bytes + accounts * KAD_ACCOUNT_OVERHEAD +
+         kad_peers_bytes(&memory->peers);
 }
 
 static size_t memory_count_of(void *state, const struct kad_address *origin) {
   const struct memory *memory = state;
   const struct kad_account_key key = kad_account_key_of_host(origin);
-  return kad_accounts_count(&memory->hosts, &key);
+  return kad_accounts_count(&memory->hosts, &key) +
+         kad_peers_count_of(&memory->peers, origin);
 }
 
 static size_t memory_count_signed(void *state, const uint8_t *publisher) {
@@ -347,11 +521,17 @@ static size_t memory_count_signed(void *state, const uint8_t *publisher) {
 }
 
 static kad_record_handle memory_victim(void *state, const struct kad_id *self) {
-  const struct memory *memory = state;
-  const bool is_publisher = kad_accounts_most(&memory->publishers) >
-                            kad_accounts_most(&memory->hosts);
-  uint32_t number = kad_accounts_victim(
-      is_publisher ? &memory->publishers : &memory->hosts, self);
+  struct memory *memory = state;
+  const uint64_t of_host = kad_accounts_most(&memory->hosts);
+  const uint64_t of_publisher = kad_accounts_most(&memory->publishers);
+  size_t of_peers = 0;
+  const kad_record_handle peer =
+      kad_peers_victim(&memory->peers, self, &of_peers);
+  if (peer != 0 && of_peers >= of_host && of_peers >= of_publisher) {
+    return peer;
+  }
+  const uint32_t number = kad_accounts_victim(
+      of_publisher > of_host ? &memory->publishers : &memory->hosts, self);
   return number == KAD_NO_ITEM ? 0 : kad_slots_handle(&memory->slots, number);
 }
 
@@ -394,6 +574,7 @@ int kad_memory_store_new(const struct kad_allocator *allocator,
                     memory->secret);
   kad_accounts_init(&memory->publishers, KAD_ACCOUNTS_OF_PUBLISHERS,
                     &memory->slots, memory->secret);
+  kad_peers_init(&memory->peers, memory->secret);
   *store = &memory->store;
   return 0;
 }

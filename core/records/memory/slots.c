@@ -1,6 +1,7 @@
 #include "records/memory/slots.h"
 
 #include "base/array.h"
+#include "records/peers/swarms.h"
 
 #include <assert.h>
 
@@ -54,9 +55,23 @@ void kad_slots_remove(struct kad_slots *slots, uint32_t number) {
   slots->count--;
 }
 
+void kad_slots_rename(const struct kad_slots *slots, uint32_t number,
+                      kad_record_handle handle) {
+  struct kad_memory_entry *entry = kad_slots_at(slots, number);
+  entry->older = (uint32_t)handle;
+  entry->newer = (uint32_t)(handle >> SERIAL_SHIFT);
+}
+
+bool kad_slots_is_renamed(const struct kad_slots *slots, uint32_t number) {
+  return kad_swarms_is_handle(kad_slots_at(slots, number)->older);
+}
+
 kad_record_handle kad_slots_handle(const struct kad_slots *slots,
                                    uint32_t number) {
-  return (uint64_t)slots->items[number].serial << SERIAL_SHIFT | number;
+  const struct kad_memory_entry *entry = kad_slots_at(slots, number);
+  return kad_slots_is_renamed(slots, number)
+             ? (uint64_t)entry->newer << SERIAL_SHIFT | entry->older
+             : (uint64_t)slots->items[number].serial << SERIAL_SHIFT | number;
 }
 
 uint32_t kad_slots_find(const struct kad_slots *slots,
@@ -64,7 +79,8 @@ uint32_t kad_slots_find(const struct kad_slots *slots,
   uint32_t number = (uint32_t)(handle & UINT32_MAX);
   uint32_t serial = (uint32_t)(handle >> SERIAL_SHIFT);
   if (number >= slots->used || slots->items[number].entry == NULL ||
-      slots->items[number].serial != serial) {
+      slots->items[number].serial != serial ||
+      kad_slots_is_renamed(slots, number)) {
     return KAD_NO_ITEM;
   }
   return number;

@@ -50,7 +50,16 @@ static inline struct kad_memory_entry *kad_slots_at(
 kad_record_handle kad_slots_handle(const struct kad_slots *slots,
                                    uint32_t number);
 
-/* Returns the number that `handle` names, or KAD_NO_ITEM when it is stale. */
+/* Gives an entry another handle than its own: that of its row in a swarm. Such
+ * an entry is in no ring of its key, whose links have the handle. */
+void kad_slots_rename(const struct kad_slots *slots, uint32_t number,
+                      kad_record_handle handle);
+
+/* Returns true if an entry has such a handle. */
+bool kad_slots_is_renamed(const struct kad_slots *slots, uint32_t number);
+
+/* Returns the number that `handle` names, or KAD_NO_ITEM when it is stale or
+ * that of a row. */
 uint32_t kad_slots_find(const struct kad_slots *slots,
                         kad_record_handle handle);
 

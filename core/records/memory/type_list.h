@@ -4,7 +4,7 @@
 #ifndef KAD_RECORDS_MEMORY_TYPE_LIST_H
 #define KAD_RECORDS_MEMORY_TYPE_LIST_H
 
-#include "records/memory/item.h"
+#include "base/item.h"
 
 enum {
   KAD_TYPE_LIST_MAX = 255,        /* types in use at a time */

@@ -1,4 +1,5 @@
 /* The memory that a memory store takes, and running out of memory. */
+#include "base/address.h"
 #include "memory_fixture.h"
 #include "unit.h"
 
@@ -114,57 +115,96 @@ enum {
   KEYS_APART = 1,
   HOSTS_APART = 2,
   WIDE_HOSTS = 4,
-  LONG_KEYS = 8
+  LONG_KEYS = 8,
+  SWARMS_OF_TEN = 16
 };
 
-/* Checks that a record with a value of `len` bytes takes at most `limit` bytes,
- * by the counts of the store and of the allocator. Checks stores of many sizes,
- * because arrays grow in steps. */
+static uint32_t key_number(unsigned choice, uint32_t i) {
+  if ((choice & SWARMS_OF_TEN) != 0) {
+    return i / 10;
+  }
+  return (choice & KEYS_APART) != 0 ? i : 0;
+}
+
+/* Makes a plain value of `len` bytes; 0: the peer at `host`. */
+static struct kad_record make_record(uint32_t key, size_t len,
+                                     const struct kad_address *host,
+                                     uint8_t *compact) {
+  struct kad_record record = kad_memory_record(key, "");
+  record.value = (struct kad_slice){bytes, len};
+  if (len == 0) {
+    record.type = kad_slice_of("peers");
+    record.value = (struct kad_slice){compact, kad_address_pack(host, compact)};
+  }
+  return record;
+}
+
+/* Checks that a plain value of `len` bytes, or a peer (0), takes at most
+ * `limit` bytes, by the counts of the store and of the allocator. Checks stores
+ * of many sizes, because arrays grow in steps. */
 static void assert_bytes_per_record(unsigned choice, size_t len, size_t limit) {
   enum {
     RECORDS = 9000
   };
   struct kad_memory_fixture fixture;
+  uint8_t compact[KAD_COMPACT_IP6];
   kad_memory_open(&fixture);
   size_t empty = fixture.counting.bytes;
   for (uint32_t i = 0; i < RECORDS; i++) {
-    uint32_t host = (choice & HOSTS_APART) != 0 ? i : i / 64;
+    uint32_t number = (choice & HOSTS_APART) != 0 ? i : i / 64;
+    const struct kad_address host = (choice & WIDE_HOSTS) != 0
+                                        ? kad_memory_wide_host(number)
+                                        : kad_memory_host(number);
     struct kad_record record =
-        kad_memory_record((choice & KEYS_APART) != 0 ? i : 0, "");
+        make_record(key_number(choice, i), len, &host, compact);
     record.key.bytes[KAD_ID_SIZE - 1] = (choice & LONG_KEYS) != 0;
-    record.type = kad_slice_of("peers");
-    record.value = (struct kad_slice){bytes, len};
-    struct kad_record_meta meta = kad_memory_meta(
-        i, (choice & WIDE_HOSTS) != 0 ? kad_memory_wide_host(host)
-                                      : kad_memory_host(host));
+    struct kad_record_meta meta = kad_memory_meta(i, host);
     kad_memory_add(&fixture, &record, &meta);
     if (i >= 1000) {
       size_t taken = fixture.counting.bytes - empty;
-      assert_in_range(taken / (i + 1), 0, limit);
-      assert_in_range(kad_store_bytes(fixture.store) / (i + 1), 0, limit);
+      assert_in_range(taken, 0, limit * (i + 1));
       assert_in_range(taken, 0, kad_store_bytes(fixture.store) + 1024);
+      assert_in_range(kad_store_bytes(fixture.store) / (i + 1), 0,
+                      limit + limit / 4);
     }
   }
   kad_memory_close(&fixture);
 }
 
-static void takes_at_most_200_bytes_a_peer(void **state) {
+static void takes_at_most_24_bytes_a_peer_of_a_large_swarm(void **state) {
   (void)state;
 
-  assert_bytes_per_record(KEYS_APART, 6, 150);
-  assert_bytes_per_record(HOSTS_APART, 6, 200);
-  assert_bytes_per_record(KEYS_APART | HOSTS_APART, 6, 200);
-  assert_bytes_per_record(KEYS_APART | HOSTS_APART | LONG_KEYS, 6, 200);
-  assert_bytes_per_record(KEYS_APART | WIDE_HOSTS, 18, 200);
-  assert_bytes_per_record(KEYS_APART | HOSTS_APART | WIDE_HOSTS, 18, 200);
+  assert_bytes_per_record(HOSTS_APART, 0, 24);
+  assert_bytes_per_record(0, 0, 24);
 }
 
-static void takes_at_most_350_bytes_a_value_of_100(void **state) {
+static void takes_at_most_40_bytes_a_peer_of_ipv6(void **state) {
+  (void)state;
+
+  assert_bytes_per_record(HOSTS_APART | WIDE_HOSTS, 0, 40);
+}
+
+static void takes_at_most_60_bytes_a_peer_of_a_small_swarm(void **state) {
+  (void)state;
+
+  assert_bytes_per_record(SWARMS_OF_TEN | HOSTS_APART, 0, 60);
+  assert_bytes_per_record(SWARMS_OF_TEN | HOSTS_APART | LONG_KEYS, 0, 60);
+  assert_bytes_per_record(SWARMS_OF_TEN | HOSTS_APART | WIDE_HOSTS, 0, 60);
+}
+
+static void takes_at_most_200_bytes_a_peer_that_is_alone(void **state) {
+  (void)state;
+
+  assert_bytes_per_record(KEYS_APART | HOSTS_APART, 0, 200);
+  assert_bytes_per_record(KEYS_APART | HOSTS_APART | WIDE_HOSTS, 0, 200);
+}
+
+static void takes_at_most_300_bytes_a_value_of_100(void **state) {
   (void)state;
 
   assert_bytes_per_record(KEYS_APART, 100, 250);
   assert_bytes_per_record(KEYS_APART | HOSTS_APART | WIDE_HOSTS | LONG_KEYS,
-                          100, 350);
+                          100, 300);
 }
 
 int main(void) {
@@ -173,8 +213,11 @@ int main(void) {
       cmocka_unit_test(failed_allocation_changes_nothing),
       cmocka_unit_test(removing_the_last_record_frees_all_memory),
       cmocka_unit_test(freeing_the_store_frees_its_records),
-      cmocka_unit_test(takes_at_most_200_bytes_a_peer),
-      cmocka_unit_test(takes_at_most_350_bytes_a_value_of_100),
+      cmocka_unit_test(takes_at_most_24_bytes_a_peer_of_a_large_swarm),
+      cmocka_unit_test(takes_at_most_40_bytes_a_peer_of_ipv6),
+      cmocka_unit_test(takes_at_most_60_bytes_a_peer_of_a_small_swarm),
+      cmocka_unit_test(takes_at_most_200_bytes_a_peer_that_is_alone),
+      cmocka_unit_test(takes_at_most_300_bytes_a_value_of_100),
   };
   return cmocka_run_group_tests_name("memory_store_size", tests, NULL, NULL);
 }

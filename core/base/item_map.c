@@ -1,5 +1,5 @@
 #include "base/array.h"
-#include "records/memory/item.h"
+#include "base/item.h"
 
 #include <sodium.h>
 

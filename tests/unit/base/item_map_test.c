@@ -1,5 +1,5 @@
+#include "base/item.h"
 #include "counting_allocator.h"
-#include "records/memory/item.h"
 #include "unit.h"
 
 enum {
