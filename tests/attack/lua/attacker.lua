@@ -116,7 +116,8 @@ local function explain(child, signal)
     why = ("not over in %d s%s"):format(HANG_SECONDS,
       child.needed_kill and ", and deaf to SIGTERM" or "")
   elseif signal == uv.constants.SIGXCPU then
-    why = ("not over after %d s of processor time"):format(CASE_SECONDS)
+    why = ("not over after %d s of processor time%s"):format(CASE_SECONDS,
+      child.has_played and ", while the process ended" or "")
   end
   child.text = why and child.text .. "\n" .. why or child.text
 end
@@ -144,6 +145,7 @@ local function run_script(arguments)
   wind_up()
   reader(output, function(data)
     child.number = tonumber(data:match(".*case (%d+)\n")) or child.number
+    child.has_played = data:find("played\n", 1, true) ~= nil
     if not child.is_late then
       wind_up()
     end
@@ -236,6 +238,8 @@ local function run_batch(attack, options)
     io.stdout:flush()
     play(attack, make_case(attack, case_seed(options.seed, number)), show)
   end
+  io.stdout:write("played\n")
+  io.stdout:flush()
 end
 
 local function run_all(attack, options)
