@@ -99,7 +99,7 @@ KAD_API void kad_durable_close(struct kad_durable *durable);
   X(disk_journal_bytes, "bytes in the journal")                            \
   X(disk_file_bytes, "bytes of the file of LMDB")
 
-struct kad_durable_stats {
+struct kad_durable_counters {
 #define KAD_DURABLE_STATS_FIELD(name, text) uint64_t name;
   KAD_DURABLE_STATS_MAP(KAD_DURABLE_STATS_FIELD)
 #undef KAD_DURABLE_STATS_FIELD
@@ -107,7 +107,7 @@ struct kad_durable_stats {
 
 /* Copies the counters to `stats`. */
 KAD_API void kad_durable_stats(const struct kad_durable *durable,
-                               struct kad_durable_stats *stats);
+                               struct kad_durable_counters *stats);
 
 /* A record of a folder: `ttl` and `age` of `record` are set, `ttl` is 0 if it
  * has no end. `republish_s` is in so many seconds; UINT32_MAX: never. Returns

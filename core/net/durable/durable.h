@@ -88,7 +88,7 @@ struct kad_durable {
   kad_time_ms retry_ms;
   struct kad_network *network; /* NULL in tests */
   uint64_t timer;              /* of the network; 0: none */
-  struct kad_durable_stats stats;
+  struct kad_durable_counters stats;
 };
 
 /* As kad_durable_open, in an environment, which is copied. */

@@ -260,7 +260,7 @@ struct kad_store *kad_durable_store(struct kad_durable *durable) {
 }
 
 void kad_durable_stats(const struct kad_durable *durable,
-                       struct kad_durable_stats *stats) {
+                       struct kad_durable_counters *stats) {
   if (durable == NULL || stats == NULL) {
     return;
   }

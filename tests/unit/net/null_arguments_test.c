@@ -467,7 +467,7 @@ static bool visit(void *data, const struct kad_record *record,
 static void durable_stores(void **state) {
   const struct kad_durable_config config = {.folder = "missing"};
   struct kad_durable *durable = NULL;
-  struct kad_durable_stats stats = {.disk_loaded = 7};
+  struct kad_durable_counters stats = {.disk_loaded = 7};
   (void)state;
   REFUSES(kad_durable_open(NULL, &config, &durable, NULL));
   REFUSES(kad_durable_open(network, NULL, &durable, NULL));

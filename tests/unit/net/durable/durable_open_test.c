@@ -36,8 +36,8 @@ static int end(void **state) {
   return 0;
 }
 
-static struct kad_durable_stats stats(void) {
-  struct kad_durable_stats now;
+static struct kad_durable_counters stats(void) {
+  struct kad_durable_counters now;
   kad_durable_stats(fixture.durable, &now);
   return now;
 }

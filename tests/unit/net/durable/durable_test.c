@@ -57,8 +57,8 @@ static void assert_value(uint32_t key, const char *value) {
   assert_true(kad_slice_equal(held.record.value, kad_slice_of(value)));
 }
 
-static struct kad_durable_stats stats(void) {
-  struct kad_durable_stats now;
+static struct kad_durable_counters stats(void) {
+  struct kad_durable_counters now;
   kad_durable_stats(fixture.durable, &now);
   return now;
 }
