@@ -75,6 +75,7 @@ build = {
         "bindings/lua/passphrase.c",
         "bindings/lua/plain.c",
         "bindings/lua/process.c",
+        "bindings/lua/reachability.c",
         "bindings/lua/record.c",
         "bindings/lua/result.c",
         "bindings/lua/safe_module.c",
@@ -112,6 +113,7 @@ build = {
         "bindings/policy/vm_heap.c",
         "bindings/policy/vm_module.c",
         "core/base/address.c",
+        "core/base/address_filter.c",
         "core/base/address_range.c",
         "core/base/address_set.c",
         "core/base/address_text.c",
@@ -147,6 +149,7 @@ build = {
         "core/membership/neighbours.c",
         "core/membership/observed_address.c",
         "core/membership/own_id.c",
+        "core/membership/reachability.c",
         "core/membership/recovery.c",
         "core/membership/refresh.c",
         "core/membership/rejoin.c",
@@ -362,6 +365,8 @@ build = {
       "scripts/kadenza/cli/progress.lua",
     ["kadenza.cli.put"] =
       "scripts/kadenza/cli/put.lua",
+    ["kadenza.cli.reachability"] =
+      "scripts/kadenza/cli/reachability.lua",
     ["kadenza.cli.reload"] =
       "scripts/kadenza/cli/reload.lua",
     ["kadenza.cli.remote"] =

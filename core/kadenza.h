@@ -522,8 +522,9 @@ struct kad_network_keys; /* kadenza_network_key.h */
   X(bool, allow_local, false, 0, 1, "",                                        \
     "Admit loopback, link-local and private addresses, and exempt them from "  \
     "limits on subnets: for nodes on one machine or in one building.")         \
-  X(uint8_t, read_only, 0, 0, 1, "off on",                                     \
-    "Send queries, answer none (BEP 43).")                                     \
+  X(uint8_t, read_only, 2, 0, 2, "off on auto",                                \
+    "Send queries, answer none (BEP 43): never, always, or while others "      \
+    "cannot reach the node.")                                                  \
   X(uint8_t, secure_ids, KAD_SECURE_IDS_PREFER, KAD_SECURE_IDS_OFF,            \
     KAD_SECURE_IDS_ENFORCE, "off prefer enforce",                              \
     "What to do about contacts whose id does not fit their address (BEP 42): " \
@@ -953,6 +954,7 @@ KAD_API bool kad_node_observed(const struct kad_node *node, unsigned family,
   X(dropped_unmatched, "replies dropped: to no query")                 \
   X(dropped_read_only, "queries dropped: the node is read-only")       \
   X(dropped_by_policy, "queries dropped: by a policy")                 \
+  X(unasked, "queries of hosts not sent to for minutes")               \
   X(queued, "queries that waited for their turn")                      \
   X(busy, "queries answered with error 202: too many waited")          \
   X(served_ping, "ping queries answered")                              \
@@ -1015,6 +1017,7 @@ KAD_API bool kad_node_observed(const struct kad_node *node, unsigned family,
   X(operations, "operations that have not ended (gauge)")              \
   X(pending_hooks, "pending hook calls (gauge)")                       \
   X(backlog, "queries that wait for their turn (gauge)")               \
+  X(read_only, "families over which the node is read-only (gauge)")    \
   X(records, "records held (gauge)")                                   \
   X(record_bytes, "bytes of the records held (gauge)")                 \
   X(publications, "records published (gauge)")
@@ -1194,6 +1197,8 @@ KAD_API void kad_network_step(struct kad_network *network);
 #include "kadenza_item.h"
 /* kad_network_resolve, and names through which a node joins. */
 #include "kadenza_names.h"
+/* Whether others can reach a node. */
+#include "kadenza_reachability.h"
 /* Samples of info hashes. */
 #include "kadenza_sample.h"
 /* Numbers of seeds and peers. */

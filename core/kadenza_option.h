@@ -23,7 +23,8 @@ enum kad_option_type {
 /* Values of the option read_only. */
 enum kad_read_only {
   KAD_READ_ONLY_OFF, /* never */
-  KAD_READ_ONLY_ON   /* always */
+  KAD_READ_ONLY_ON,  /* always */
+  KAD_READ_ONLY_AUTO /* while others cannot reach it: kadenza_reachability.h */
 };
 
 /* An option of KAD_CONFIG_MAP, for programs that read or show options by name.

@@ -31,6 +31,7 @@ assert(os.execute("mkdir -p '" .. folder .. "/reference'"))
 write(folder .. "/reference/c.md", c.reference({ "core/kadenza.h",
   "core/kadenza_bencode.h", "core/kadenza_blocklist.h",
   "core/kadenza_item.h", "core/kadenza_names.h",
+  "core/kadenza_reachability.h",
   "core/kadenza_sample.h", "core/kadenza_scrape.h", "core/kadenza_secure_id.h",
   "core/kadenza_network_key.h",
   "core/kadenza_option.h", "core/kadenza_store.h", "core/kadenza_backend.h",

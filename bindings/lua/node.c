@@ -11,6 +11,7 @@
 #include "lua/names.h"
 #include "lua/network_key.h"
 #include "lua/operation.h"
+#include "lua/reachability.h"
 #include "lua/record.h"
 #include "lua/store.h"
 #include "lua/value.h"
@@ -364,6 +365,7 @@ static const luaL_Reg shared_methods[] = {
     {"id", node_id},
     {"id_bits", node_id_bits},
     {"secure_id", node_secure_id},
+    {"reachability", kad_lua_node_reachability},
     {"is_open", node_is_open},
     {"addresses", node_addresses},
     {"state", node_state},

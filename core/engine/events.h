@@ -20,6 +20,11 @@ struct kad_events {
   void (*contact_answered)(struct kad_node *node,
                            const struct kad_contact *contact, uint32_t rtt_ms);
 
+  /* From rpc. The host at `from`, to which we had sent nothing for a while,
+   * answered a query that no user asked for. */
+  void (*unasked_answered)(struct kad_node *node,
+                           const struct kad_address *from);
+
   /* From rpc and operations. `contact` left a query unanswered, or its reply is
    * malformed or has a bad signature, or another id answered. */
   void (*contact_failed)(struct kad_node *node,
@@ -38,6 +43,10 @@ struct kad_events {
 
   /* From membership. We have moved to another id. */
   void (*id_moved)(struct kad_node *node);
+
+  /* From membership. No stranger reaches us over a family: there we are
+   * read-only from now on. */
+  void (*became_read_only)(struct kad_node *node);
 
   /* From membership. It is time to join again through the `known` addresses. */
   void (*rejoin_due)(struct kad_node *node, const struct kad_address *known,

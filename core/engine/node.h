@@ -12,6 +12,7 @@
 #define KAD_ENGINE_NODE_H
 
 #include "base/address.h"
+#include "base/address_filter.h"
 #include "base/address_set.h"
 #include "base/time.h"
 #include "engine/clock.h"
@@ -26,6 +27,7 @@
 #include "membership/neighbours.h"
 #include "membership/observed_address.h"
 #include "membership/own_id.h"
+#include "membership/reachability.h"
 #include "membership/verification.h"
 #include "node/hasten.h"
 #include "node/sample.h"
@@ -66,6 +68,7 @@ struct kad_node {
   struct kad_token_maker tokens;
   struct kad_verified verified;
   struct kad_proven_addresses proven;
+  struct kad_address_filter sent_to; /* hosts to which something was sent */
   struct kad_ruleset *ruleset;
   struct kad_heap timers;
   struct kad_rpc rpc;
@@ -77,6 +80,7 @@ struct kad_node {
   struct kad_maintenance maintenance;
   struct kad_observed_address observed[KAD_FAMILIES];
   struct kad_own_id own_id;
+  struct kad_reachability_state reachability[KAD_FAMILIES];
   struct kad_store_budget store_budget;
   struct kad_handoff handoff;
   struct kad_publications publications;
@@ -110,9 +114,17 @@ static inline struct kad_table *kad_node_table(const struct kad_node *node,
   return node->tables[kad_family_index(family)];
 }
 
-/* Returns true if the node answers no queries. Source: BEP 43. */
-static inline bool kad_node_is_read_only(const struct kad_node *node) {
-  return node->config.read_only == KAD_READ_ONLY_ON;
+/* Returns true if the node answers no queries over `family`. Source: BEP 43. */
+static inline bool kad_node_is_read_only(const struct kad_node *node,
+                                         unsigned family) {
+  return node->config.read_only == KAD_READ_ONLY_ON ||
+         node->reachability[kad_family_index(family)].read_only;
+}
+
+/* Returns true if the node answers queries over a family of its own. */
+static inline bool kad_node_serves(const struct kad_node *node) {
+  return (node->tables[0] != NULL && !kad_node_is_read_only(node, 4)) ||
+         (node->tables[1] != NULL && !kad_node_is_read_only(node, 6));
 }
 
 /* Returns true if nothing comes from `address` and nothing is sent to it. */

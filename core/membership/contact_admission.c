@@ -55,6 +55,16 @@ void kad_contact_queried(struct kad_node *node,
   }
 }
 
+void kad_contact_is_read_only(struct kad_node *node,
+                              const struct kad_contact *contact) {
+  const struct kad_table *table = kad_node_table(node, contact->address.family);
+  const struct kad_table_entry *entry =
+      table != NULL ? kad_table_find_exact(table, contact) : NULL;
+  if (entry != NULL && !kad_table_entry_is_bad(entry)) {
+    kad_verification_ping_stranger(node, contact);
+  }
+}
+
 /* Pings the contact of an entry that keeps another contact out. */
 static void ping_entry(struct kad_node *node,
                        const struct kad_table_entry *entry) {

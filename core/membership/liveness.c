@@ -76,6 +76,14 @@ bool kad_liveness_update(struct kad_node *node) {
   return was_isolated && !liveness->isolated && liveness->had_contacts;
 }
 
+/* Returns true if `entry` is left to check us first. */
+static bool waits(const struct kad_node *node,
+                  const struct kad_table_entry *entry) {
+  return entry->failures == 0 &&
+         kad_reachability_waits(node, entry->contact.address.family,
+                                entry->last_seen);
+}
+
 /* Pings the contact that was seen longest ago, of those that are questionable
  * or bad and have no pending query. Returns false if there is none. */
 static bool check_stalest(struct kad_node *node, struct kad_table *table) {
@@ -87,7 +95,7 @@ static bool check_stalest(struct kad_node *node, struct kad_table *table) {
   }
   const struct kad_table_entry *entry =
       kad_table_questionable(table, now, before);
-  if (entry == NULL) {
+  if (entry == NULL || waits(node, entry)) {
     return false;
   }
   kad_verification_ping(node, &entry->contact);

@@ -25,6 +25,7 @@ static void accept_candidate(struct kad_node *node,
   observed->address = observed->candidate;
   observed->votes = 0;
   if (has_changed) {
+    kad_reachability_restart(node);
     kad_maintenance_refresh_all(node);
   }
 }

@@ -18,6 +18,12 @@ static void on_address_observed(struct kad_node *node,
                                 const struct kad_address *observed) {
   kad_observed_address_vote(node, &reporter->address, observed);
   kad_own_id_vote(node, reporter, observed);
+  kad_reachability_vote(node, &reporter->address, observed);
+}
+
+static void on_resumed(struct kad_node *node) {
+  kad_reachability_restart(node);
+  kad_maintenance_refresh_all(node);
 }
 
 static void on_id_moved(struct kad_node *node) {
@@ -37,12 +43,14 @@ static void on_rejoin_due(struct kad_node *node,
 }
 
 const struct kad_events kad_node_events = {
-    .resumed = kad_maintenance_refresh_all,
+    .resumed = on_resumed,
     .contact_answered = kad_contact_answered,
     .contact_failed = on_contact_failed,
     .contact_replaced = kad_neighbours_contact_replaced,
     .address_observed = on_address_observed,
     .id_moved = on_id_moved,
+    .unasked_answered = kad_reachability_answered,
+    .became_read_only = kad_hasten_start,
     .rejoin_due = on_rejoin_due,
     .name_resolved = kad_join_name_resolved,
     .neighbour_joined = kad_handoff_neighbour_joined,

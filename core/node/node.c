@@ -44,6 +44,8 @@ static int init_parts(struct kad_node *node) {
   kad_verified_init(&node->verified, &node->env.allocator, node->map_secret);
   kad_proven_addresses_init(&node->proven, &node->env.allocator,
                             node->map_secret);
+  node->sent_to.life_ms = KAD_REACHABILITY_SENT_MS;
+  memcpy(&node->sent_to.seed, node->map_secret, sizeof node->sent_to.seed);
   kad_rpc_init(node);
   kad_turn_init(node);
   kad_map_init(&node->storing, &node->env.allocator, node->map_secret);
@@ -86,6 +88,7 @@ int kad_node_new(const struct kad_config *config, const struct kad_env *env,
     return error;
   }
   kad_maintenance_start(made);
+  kad_reachability_start(made);
   kad_republish_plan(made); /* a store may have records already */
   made->is_opened = true;
   *node = made;
@@ -105,6 +108,7 @@ void kad_node_free(struct kad_node *node) {
   kad_operations_close(node);
   kad_maintenance_stop(node);
   kad_own_id_stop(node);
+  kad_reachability_stop(node);
   kad_hasten_stop(node);
   kad_republish_stop(node);
   kad_sample_stop(node);
@@ -171,7 +175,8 @@ static bool is_within_limits(const struct kad_node *node,
 static void receive_query(struct kad_node *node, const struct kad_address *from,
                           struct kad_slice datagram,
                           const struct kad_message *message) {
-  if (kad_node_is_read_only(node)) {
+  kad_reachability_queried(node, from);
+  if (kad_node_is_read_only(node, from->family)) {
     node->stats.dropped_read_only++;
     return;
   }
@@ -195,7 +200,8 @@ static void receive_malformed(struct kad_node *node,
   const struct kad_incoming incoming = {
       .from.address = *from, .datagram = datagram, .message = message};
   node->stats.dropped_malformed++;
-  if (message->transaction.len == 0 || kad_node_is_read_only(node) ||
+  if (message->transaction.len == 0 ||
+      kad_node_is_read_only(node, from->family) ||
       !is_within_limits(node, from)) {
     return;
   }

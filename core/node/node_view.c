@@ -64,6 +64,7 @@ void kad_node_stats(const struct kad_node *node, struct kad_stats *stats) {
   *stats = node->stats;
   for (size_t i = 0; i < KAD_FAMILIES; i++) {
     if (node->tables[i] != NULL) {
+      stats->read_only += kad_node_is_read_only(node, kad_family_at(i));
       stats->contacts += kad_table_count(node->tables[i]);
       stats->contacts_secure += kad_table_secure(node->tables[i]);
       stats->contacts_good += kad_table_good(node->tables[i], now);

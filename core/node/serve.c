@@ -207,7 +207,9 @@ static void serve_now(struct kad_node *node,
   const struct kad_policy *policy = &node->ruleset->policy;
   call_hook(node, incoming, policy->on_request, policy->state,
             apply_on_request);
-  if (!incoming->message->read_only) {
+  if (incoming->message->read_only) {
+    kad_contact_is_read_only(node, &incoming->from);
+  } else {
     kad_contact_queried(node, &incoming->from);
   }
 }

@@ -282,7 +282,7 @@ static void on_admission_end(struct kad_node *node,
 
 /* Returns true if this node may hold the record. */
 static bool may_hold(const struct kad_node *node, const struct put *put) {
-  return !kad_node_is_read_only(node) && put->record.count > 0;
+  return kad_node_serves(node) && put->record.count > 0;
 }
 
 static void copy_state(const struct kad_candidate *candidate,

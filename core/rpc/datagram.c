@@ -101,6 +101,7 @@ void kad_datagram_pass(struct kad_node *node, const struct kad_address *to,
   const struct kad_slice datagram = kad_sealing_close(node, message, room);
   node->stats.datagrams_out++;
   node->stats.bytes_out += datagram.len;
+  kad_address_filter_add(&node->sent_to, to, kad_node_now(node));
   node->sending = true;
   node->env.send(node->env.state, to, datagram);
   node->sending = false;

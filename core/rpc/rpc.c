@@ -216,8 +216,9 @@ static int draw_transaction(struct kad_node *node, uint32_t *transaction) {
 
 /* Encodes `message` with a free transaction to `datagram`, of KAD_DATAGRAM_MAX
  * bytes. */
-static int encode_query(struct kad_node *node, struct kad_message *message,
-                        uint8_t *datagram, size_t *len, uint32_t *transaction) {
+static int encode_query(struct kad_node *node, const struct kad_contact *to,
+                        struct kad_message *message, uint8_t *datagram,
+                        size_t *len, uint32_t *transaction) {
   uint8_t bytes[TRANSACTION_SIZE];
   int error = draw_transaction(node, transaction);
   if (error != 0) {
@@ -227,7 +228,7 @@ static int encode_query(struct kad_node *node, struct kad_message *message,
   message->transaction = (struct kad_slice){.data = bytes, .len = sizeof bytes};
   message->has_id = true;
   message->id = node->config.id;
-  message->read_only = kad_node_is_read_only(node);
+  message->read_only = kad_node_is_read_only(node, to->address.family);
   return kad_datagram_encode(node, message, datagram, len);
 }
 
@@ -273,6 +274,9 @@ static void send_query(struct kad_node *node, struct kad_query *query) {
     restart_soft_timeout(node, query);
   }
   query->sent = true;
+  query->unasked =
+      first ? !kad_address_filter_has(&node->sent_to, &query->to.address, now)
+            : query->unasked;
   kad_table_queried(kad_node_table(node, query->to.address.family), &query->to,
                     now);
   node->stats.queries++;
@@ -348,7 +352,7 @@ int kad_rpc_send(struct kad_node *node, const struct kad_contact *to,
   if (kad_address_set_has(&node->blocked, &to->address)) {
     return KAD_EBLOCKED;
   }
-  int error = encode_query(node, message, datagram, &len, &transaction);
+  int error = encode_query(node, to, message, datagram, &len, &transaction);
   if (error != 0) {
     return error;
   }
@@ -471,6 +475,9 @@ static void handle_reply(struct kad_node *node, struct kad_query *query,
   }
   query->to.id = message->id;
   node->events->address_observed(node, &query->to, &message->observed);
+  if (query->unasked && query->class == KAD_QUERY_CLASS_OWN) {
+    node->events->unasked_answered(node, &query->to.address);
+  }
   if (query->resent) { /* the reply may be to either of the two messages */
     (void)kad_table_seen(kad_node_table(node, answered.address.family),
                          &answered, now);

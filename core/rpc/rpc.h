@@ -50,6 +50,7 @@ struct kad_query {
   bool resent;     /* a reply gives no round-trip time */
   bool sent;       /* at least once */
   bool waits;      /* for its pace */
+  bool unasked;    /* we had sent nothing to the host for a while */
   bool in_flight;  /* it counts for its pace: until the soft timeout */
   enum kad_query_class class;
   enum kad_method_id method;

@@ -86,6 +86,26 @@ function Node:secure_id()
   return self.core:secure_id()
 end
 
+---@class kadenza.FamilyReachability
+---@field state "unknown"|"reachable"|"unreachable"
+---@field read_only boolean  the node answers no queries now (BEP 43)
+---@field symmetric boolean  contacts see the node at different ports: it is
+---  behind a symmetric NAT
+---@field idle? number  seconds since the last unasked query; nil: none came
+
+---@class kadenza.Reachability
+---@field ip4? kadenza.FamilyReachability  nil: the node has no socket for it
+---@field ip6? kadenza.FamilyReachability
+
+--- Returns whether others can reach the node, for each address family. An
+--- unasked query, of a host that the node has sent nothing to for some minutes,
+--- shows that they can.
+---@return kadenza.Reachability reachability
+function Node:reachability()
+  check.open(self, 2)
+  return self.core:reachability()
+end
+
 --- Returns the addresses that the node is bound to.
 ---@return string[] addresses  "ip:port"
 function Node:addresses()

@@ -17,6 +17,7 @@ local PLACES <const> = {
     ["core/replication/commit.c"] = "whose record is replaced or confirmed",
   },
   kad_address_host_size = {
+    ["core/base/address_filter.c"] = "hosts that we have sent to",
     ["core/records/memory/accounts.c"] = "the accounts of a store, its victim",
     ["core/records/peers/peers.c"] = "how many peers a host has, the victim",
   },
@@ -34,6 +35,7 @@ local PLACES <const> = {
     ["core/rpc/limiter.c"] = "queries and their cost a second",
     ["core/rpc/backlog.c"] = "turns of what waits",
     ["core/membership/address_vote.c"] = "votes on our address",
+    ["core/membership/reachability.c"] = "votes on our port, and answers",
   },
   -- One interface: what a token proves, and where a datagram goes.
   kad_address_same_ip = {

@@ -121,7 +121,8 @@ static unsigned peer_at(const struct world *world,
 static void record_query(struct world *world, const struct kad_address *to,
                          const struct kad_message *message) {
   struct sent_query *query = &world->queries[world->query_count++ % QUERIES];
-  CHECK(message->read_only == world->config.read_only);
+  CHECK(world->config.read_only == KAD_READ_ONLY_AUTO ||
+        message->read_only == (world->config.read_only == KAD_READ_ONLY_ON));
   CHECK(message->transaction.len <= KAD_TRANSACTION_MAX);
   query->to = *to;
   query->len = (uint8_t)message->transaction.len;
@@ -142,7 +143,7 @@ static void on_send(void *state, const struct kad_address *to,
     record_query(world, to, &message);
     return;
   }
-  CHECK(!world->config.read_only);
+  CHECK(world->config.read_only != KAD_READ_ONLY_ON);
   if (datagram.len > world->longest_reply) {
     world->longest_reply = datagram.len;
   }
@@ -543,7 +544,7 @@ static void configure(struct world *world) {
   kad_config_default(&world->config);
   world->config.id_bits = (options & 1) != 0 ? 256 : 160;
   world->config.allow_local = (options & 2) != 0;
-  world->config.read_only = (options & 60) == 60;
+  world->config.read_only = (options & 60) == 60 ? 1 : options >> 2 & 2;
   world->config.limits = (options & 64) != 0;
   world->config.max_reply = (options & 128) != 0 ? 512 : 1452;
   world->config.k = 1 + next_below(world, 20);

@@ -10,6 +10,7 @@ local log = require("kadenza.log")
 local network_keys = require("kadenza.cli.network_keys")
 local output = require("kadenza.cli.output")
 local policy_files = require("kadenza.cli.policy_files")
+local reachability = require("kadenza.cli.reachability")
 local reload = require("kadenza.cli.reload")
 local remote = require("kadenza.cli.remote")
 local schema = require("kadenza.cli.schema")
@@ -110,6 +111,7 @@ local function log_stats(node)
   stats.policies = nil
   local before = log.configure({ level = "info" })
   log.info("statistics", stats)
+  reachability.log(node)
   if policies then
     log.info("statistics of policies", { memory = policies.memory,
       clamped = policies.clamped, log_dropped = policies.log_dropped })

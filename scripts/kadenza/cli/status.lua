@@ -9,6 +9,7 @@ local layout = require("kadenza.cli.layout")
 local log = require("kadenza.log")
 local network_keys = require("kadenza.cli.network_keys")
 local output = require("kadenza.cli.output")
+local reachability = require("kadenza.cli.reachability")
 local schema = require("kadenza.cli.schema")
 local sending = require("kadenza.cli.sending")
 local terminal = require("kadenza.cli.terminal")
@@ -282,7 +283,7 @@ function M.watch(node, is_interactive)
   local last_state, last_reason, last_contacts, last_at = "new", nil, 0,
     kad.now()
   local was_dense, known_names, reported = false, {}, { count = 0 }
-  local secure, last_seal = { moves = 0 }, 0
+  local secure, last_seal, reachable_over = { moves = 0 }, 0, {}
   local may_report = limit_changes()
   node.watches_names = true
   while node:is_open() do
@@ -294,6 +295,7 @@ function M.watch(node, is_interactive)
     sending.report(node:send_failure(), reported)
     secure = report_id(node, secure)
     last_seal = report_seals(node, last_seal)
+    reachability.report(node, reachable_over, kad.now())
     local is_new = state ~= last_state or reason ~= last_reason
     local has_changed = contacts ~= last_contacts
       and kad.now() - last_at >= CONTACTS_SECONDS

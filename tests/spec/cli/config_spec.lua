@@ -72,6 +72,8 @@ describe("the configuration of kadenza run", function()
     assert.is_false(config.limits)
     assert.equal(600, config.ping_s)
     assert.equal("off", dump({ "--read-only", "off" }, env).read_only)
+    assert.equal("auto", dump({ "--read-only", "auto" }, env).read_only)
+    assert.equal("auto", dump({}, {}).read_only)
     assert.same({ "192.0.2.1:4" },
       dump({ path, "--listen", "192.0.2.1:4" }, env).listen)
   end)

@@ -79,6 +79,8 @@ describe("kadenza run", function()
       .. "bad_token=0 ", 1, true))
     assert.is_truthy(log:find(" served_ping=1 ", 1, true))
     assert.is_truthy(log:find(" sybil_searches=0 ", 1, true))
+    node:wait_for("info reachability family=ip4 [^\n]*read_only=false "
+      .. "state=reachable symmetric=false\n", "stderr")
   end)
 
   it("logs the statistics of its hooks, one event each", function()

@@ -178,6 +178,28 @@ static void read_only_node_is_not_pinged(void **state) {
   assert_int_equal(pings(lone), 0);
 }
 
+/* A contact that has become read-only does not answer any more: it is bad soon.
+ * Where the query is forged, it answers, and stays. */
+static void contact_that_says_it_is_read_only_is_checked(void **state) {
+  struct kad_lone *lone = *state;
+  const struct kad_contact contact = kad_lone_contact(1);
+  struct kad_contact_info info;
+  kad_lone_add_contact(lone, &contact);
+  lone->answered = lone->sent;
+  for (int forged = 1; forged >= 0; forged--) {
+    const uint64_t before = pings(lone);
+    struct kad_message message;
+    kad_lone_begin(&message, KAD_METHOD_PING);
+    message.read_only = true;
+    kad_lone_send(lone, &contact, &message);
+    assert_int_equal(pings(lone), before + 1);
+    kad_lone_run_answering(lone, 30000, &contact, forged ? 1 : 0);
+    assert_int_equal(kad_node_contacts(lone->node, &info, 1), 1);
+    assert_int_equal(info.good, forged);
+    assert_true(forged ? info.failures == 0 : info.failures >= 2);
+  }
+}
+
 static void node_with_our_own_id_is_not_pinged(void **state) {
   struct kad_lone *lone = *state;
   struct kad_contact mirror = kad_lone_contact(1);
@@ -342,6 +364,7 @@ int main(void) {
       TEST(contact_that_moved_enters_when_its_old_address_is_dead),
       TEST(known_contact_is_not_pinged_again),
       TEST(read_only_node_is_not_pinged),
+      TEST(contact_that_says_it_is_read_only_is_checked),
       TEST(node_with_our_own_id_is_not_pinged),
       TEST(first_queries_at_time_0_are_pinged),
       TEST(pings_in_flight_are_limited),

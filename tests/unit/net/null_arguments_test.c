@@ -101,8 +101,12 @@ static void values_and_texts(void **state) {
   REFUSES(kad_secure_id_make(&address, 160, NULL, &made));
   REFUSES(kad_secure_id_make(&address, 160, bytes, NULL));
   struct kad_secure_id_info info;
+  struct kad_reachability_info reachability;
   assert_false(kad_node_secure_id(NULL, &info));
   assert_false(kad_node_secure_id(node, NULL));
+  assert_false(kad_node_reachability(NULL, 4, &reachability));
+  assert_false(kad_node_reachability(node, 4, NULL));
+  assert_false(kad_node_reachability(node, 5, &reachability));
   assert_false(kad_secure_id_check(NULL, 160, &address));
   assert_false(kad_secure_id_check(&id, 160, NULL));
   kad_filter_add(NULL, &address);

@@ -62,6 +62,9 @@ static void choices_have_a_name_for_each_value(void **state) {
                               kad_slice_of("off")));
   assert_true(kad_slice_equal(kad_config_choice(option, KAD_READ_ONLY_ON),
                               kad_slice_of("on")));
+  assert_true(kad_slice_equal(kad_config_choice(option, KAD_READ_ONLY_AUTO),
+                              kad_slice_of("auto")));
+  assert_int_equal(option->initial, KAD_READ_ONLY_AUTO);
   assert_int_equal(kad_config_choice(option, option->max + 1).len, 0);
   assert_int_equal(kad_config_choice(find("k"), 1).len, 0);
 }
