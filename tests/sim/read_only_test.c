@@ -251,19 +251,24 @@ static void a_node_that_slept_asks_at_once(void **state) {
 
 /* ------------------------------------------------------------ without NATs */
 
-/* Runs for a day, in which each node gets so many values in an hour. */
-static void run_a_day(unsigned gets_per_hour, bool (*reads)(size_t i)) {
+/* Starts a get of a random key at each node that reads. */
+static void read_all(bool (*reads)(size_t i)) {
   const struct kad_slice value = kad_slice_of("value");
+  for (size_t i = 0; i < overlay.count; i++) {
+    const struct kad_id key = kad_overlay_key((unsigned)draw(1000));
+    if (reads(i)) {
+      assert_ok(
+          kad_node_get(overlay.nodes[i], &key, value, NULL, NULL, NULL, NULL));
+    }
+  }
+}
+
+/* Runs for a day, in which each node that reads gets so many values an hour. */
+static void run_a_day(unsigned gets_per_hour, bool (*reads)(size_t i)) {
   unsigned due = 0;
   for (unsigned minute = 0; minute < 24 * 60; minute++) {
     for (due += gets_per_hour; due >= 60; due -= 60) {
-      for (size_t i = 0; i < overlay.count; i++) {
-        const struct kad_id key = kad_overlay_key((unsigned)draw(1000));
-        if (reads(i)) {
-          assert_ok(kad_node_get(overlay.nodes[i], &key, value, NULL, NULL,
-                                 NULL, NULL));
-        }
-      }
+      read_all(reads);
     }
     kad_overlay_run(&overlay, KAD_MINUTE_MS);
     assert_int_equal(count_unreachable(), 0);
@@ -311,33 +316,45 @@ static void nor_does_one_that_holds_records(void **state) {
   kad_overlay_close(&overlay);
 }
 
-/* Nodes come and go; halves are cut off from each other for an hour and a half,
- * several times. */
+/* Closes a node now and then, and opens others again. `opens_at` has the
+ * minutes at which they do. */
+static void change_nodes(unsigned minute, unsigned *opens_at) {
+  const size_t gone = 1 + draw(overlay.count - 1);
+  if (overlay.nodes[gone] != NULL && draw(3) == 0) {
+    kad_overlay_kill(&overlay, gone);
+    opens_at[gone] = minute + 5 + (unsigned)draw(60);
+  }
+  for (size_t i = 1; i < overlay.count; i++) {
+    if (overlay.nodes[i] == NULL && opens_at[i] <= minute) {
+      kad_overlay_revive(&overlay, i);
+      kad_overlay_join(&overlay, i, 0);
+    }
+  }
+}
+
+/* Cuts two halves off from each other for 90 minutes of each 4 hours. */
+static void change_halves(unsigned minute) {
+  if (minute % 240 == 150) {
+    assert_ok(kad_sim_heal(overlay.network));
+  }
+  for (size_t i = 0; minute % 240 == 60 && i < overlay.count; i++) {
+    if (overlay.nodes[i] != NULL) {
+      assert_ok(kad_sim_set_group(overlay.network, overlay.nodes[i],
+                                  (uint32_t)draw(2)));
+    }
+  }
+}
+
+/* Nodes come and go, and the overlay splits. */
 static void nor_does_one_of_an_unstable_overlay(void **state) {
-  kad_time_ms opens_at[50] = {0};
+  unsigned opens_at[LARGE] = {0};
   (void)state;
   open_overlay(31, 50);
   for (unsigned minute = 0; minute < 12 * 60; minute++) {
-    const size_t gone = 1 + draw(49);
-    if (overlay.nodes[gone] != NULL && draw(3) == 0) {
-      kad_overlay_kill(&overlay, gone);
-      opens_at[gone] = minute + 5 + draw(60);
-    }
-    for (size_t i = 1; i < 50; i++) {
-      if (overlay.nodes[i] == NULL && opens_at[i] <= minute) {
-        kad_overlay_revive(&overlay, i);
-        kad_overlay_join(&overlay, i, 0);
-      }
-      if (overlay.nodes[i] != NULL && minute % 240 == 60) {
-        assert_ok(kad_sim_set_group(overlay.network, overlay.nodes[i],
-                                    (uint32_t)draw(2)));
-      }
-    }
-    if (minute % 240 == 150) {
-      assert_ok(kad_sim_heal(overlay.network));
-    }
+    change_nodes(minute, opens_at);
+    change_halves(minute);
     kad_overlay_run(&overlay, KAD_MINUTE_MS);
-    for (size_t i = 0; i < 50; i++) {
+    for (size_t i = 0; i < overlay.count; i++) {
       assert_true(overlay.nodes[i] == NULL || !is_unreachable(i));
     }
   }
