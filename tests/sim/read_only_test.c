@@ -9,6 +9,7 @@
 enum {
   LARGE = 100,
   SMALL = 20,
+  UNSTABLE = 50,
   RECORDS = 20,
   K = 8
 };
@@ -319,7 +320,7 @@ static void nor_does_one_that_holds_records(void **state) {
 /* Closes a node now and then, and opens others again. `opens_at` has the
  * minutes at which they do. */
 static void change_nodes(unsigned minute, unsigned *opens_at) {
-  const size_t gone = 1 + draw(overlay.count - 1);
+  const size_t gone = 1 + draw(UNSTABLE - 1);
   if (overlay.nodes[gone] != NULL && draw(3) == 0) {
     kad_overlay_kill(&overlay, gone);
     opens_at[gone] = minute + 5 + (unsigned)draw(60);
@@ -347,9 +348,9 @@ static void change_halves(unsigned minute) {
 
 /* Nodes come and go, and the overlay splits. */
 static void nor_does_one_of_an_unstable_overlay(void **state) {
-  unsigned opens_at[LARGE] = {0};
+  unsigned opens_at[UNSTABLE] = {0};
   (void)state;
-  open_overlay(31, 50);
+  open_overlay(31, UNSTABLE);
   for (unsigned minute = 0; minute < 12 * 60; minute++) {
     change_nodes(minute, opens_at);
     change_halves(minute);
