@@ -164,6 +164,22 @@ describe("a sealed overlay", function()
       assert.equal("1", late:get(key))
     end))
 
+  it("leaves out a node whose clock is wrong, and takes it back", with_sim(8,
+    { network_key = OLD }, function(net)
+      local late = net.nodes[8]
+      local address = net.nodes[1]:addresses()[1]
+      net:skew(late, { ahead = -3600 })
+      local reply, _, code = late:ping(address)
+      assert.is_nil(reply)
+      assert.equal("KAD_ETIMEOUT", code)
+      assert.same({ { problem = "clock", address = late:addresses()[1],
+        ahead = -3600 } }, (net.nodes[1]:seal_notices()))
+      net:skew(late, { ahead = 290 })
+      assert.is_not_nil(late:ping(address))
+      net:skew(late, { ahead = 0 })
+      assert.is_not_nil(late:ping(address))
+    end))
+
   it("keeps its keys when other options change", with_sim(2,
     { network_key = OLD }, function(net)
       assert(net.nodes[1]:configure({ alpha = 5 }))
