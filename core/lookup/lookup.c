@@ -182,6 +182,7 @@ static void handle_reply(struct kad_node *node, struct kad_lookup *lookup,
         lookup->config.replied(node, lookup, &source.contact, reply);
     if (step->had_value && lookup->value_hop == 0) {
       lookup->value_hop = source.hop;
+      lookup->paths.leaves_slow = lookup->config.hurried;
     }
   }
   if (lacks_contacts) {
@@ -326,9 +327,10 @@ static void ask_candidate(struct kad_node *node, struct kad_lookup *lookup,
                 sent ? KAD_CANDIDATE_ASKED : KAD_CANDIDATE_FAILED);
 }
 
-/* Asks the next candidates of a path. Returns true if the path has ended. */
-static bool advance_path(struct kad_node *node, struct kad_lookup *lookup,
-                         uint32_t number) {
+/* Asks the next candidates of a path. Returns its state then. */
+static struct kad_path_view advance_path(struct kad_node *node,
+                                         struct kad_lookup *lookup,
+                                         uint32_t number) {
   struct kad_path *path = &lookup->paths.path[number];
   uint32_t k = lookup->config.k;
   uint32_t alpha = lookup->config.alpha;
@@ -340,7 +342,7 @@ static bool advance_path(struct kad_node *node, struct kad_lookup *lookup,
     view = kad_paths_view(&lookup->paths, number, k);
   }
   path->burst = 0;
-  return view.reached;
+  return view;
 }
 
 /* Adds the distances that the lookup found to the estimated network size. */
@@ -383,11 +385,14 @@ void kad_lookup_finish(struct kad_node *node, struct kad_lookup *lookup) {
 /* Advances all paths: an answer on one path may let another one end. */
 static void advance(struct kad_node *node, struct kad_lookup *lookup) {
   bool reached = true;
+  bool over = true;
   for (uint32_t i = 0; i < lookup->paths.count && !lookup->finished; i++) {
-    reached = advance_path(node, lookup, i) && reached;
+    const struct kad_path_view view = advance_path(node, lookup, i);
+    reached = reached && view.reached;
+    over = over && view.over;
   }
-  if (reached && !lookup->finished) {
-    lookup->converged = true;
+  if (over && !lookup->finished) {
+    lookup->converged = reached;
     kad_lookup_finish(node, lookup);
   }
 }
@@ -436,6 +441,7 @@ int kad_lookup_start(struct kad_node *node,
   }
   made->config = *config;
   made->queries.user = config->user;
+  made->queries.hurried = config->hurried;
   made->started_at = kad_node_now(node);
   kad_paths_init(&made->paths, &config->target,
                  config->paths > 0 ? config->paths : 1,

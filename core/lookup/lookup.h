@@ -11,6 +11,10 @@
  * among contacts at about the same distance the faster one is asked first: a
  * bit of distance is worth a sixth of the usual round-trip time.
  *
+ * A lookup in a hurry calls candidates slow as soon as most would have
+ * answered: they may be dead, or behind a NAT that keeps their answers back.
+ * Once a reply had a value, it does not wait for them.
+ *
  * The lookup ends when the k closest candidates that have not failed have
  * answered, at kad_lookup_finish, or at its deadline. Later replies change
  * nothing. No contact is sent the same query twice. A contact that answers a
@@ -64,7 +68,8 @@ struct kad_lookup_config {
   /* Called once at the end, not in kad_lookup_start. May free the lookup. */
   void (*done)(struct kad_node *node, struct kad_lookup *lookup);
   void *owner;
-  bool user; /* the user waits for it: see rpc/pacer.h */
+  bool user;    /* the user waits for it: see rpc/pacer.h */
+  bool hurried; /* it can do without some of the closest contacts */
 };
 
 struct kad_lookup {

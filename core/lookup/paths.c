@@ -161,9 +161,12 @@ struct kad_path_view kad_paths_view(const struct kad_paths *paths,
       tally.doubtful > 0) {
     tally = count_closest(paths, number, k, true);
   }
+  const bool reached =
+      tally.waiting == 0 && (tally.answered >= k || tally.slow == 0);
   return (struct kad_path_view){
       .next = tally.next,
-      .reached = tally.waiting == 0 && (tally.answered >= k || tally.slow == 0),
+      .reached = reached,
+      .over = reached || (tally.waiting == 0 && paths->leaves_slow),
   };
 }
 

@@ -38,6 +38,7 @@ struct kad_path {
 struct kad_paths {
   struct kad_id target;
   bool allow_local; /* local addresses are exempt from subnet bounds */
+  bool leaves_slow; /* slow candidates are not awaited */
   bool prefer_secure;
   uint32_t count;
   struct kad_path path[KAD_PATHS_MAX]; /* only the first `count` are used */
@@ -50,6 +51,7 @@ struct kad_path_view {
                                  equals; or NULL */
   bool reached;               /* the k closest live candidates have answered,
                                  and the k closest secure ones, if preferred */
+  bool over;                  /* no candidate is awaited any more */
 };
 
 /* Makes `count` paths (1 … KAD_PATHS_MAX) without candidates. */
@@ -59,7 +61,8 @@ void kad_paths_deinit(struct kad_paths *paths,
                       const struct kad_allocator *allocator);
 
 /* Evaluates the k closest live candidates of path `number`. Farther ones
- * replace a slow one; the path waits for it only if fewer than k answer. */
+ * replace a slow one; the path waits for it only if fewer than k answer, and
+ * unless it leaves slow ones. */
 struct kad_path_view kad_paths_view(const struct kad_paths *paths,
                                     uint32_t number, uint32_t k);
 

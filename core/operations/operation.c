@@ -330,6 +330,7 @@ static int start_lookup(struct kad_node *node, struct kad_operation *op,
       .done = on_lookup_end,
       .owner = op,
       .user = !op->internal,
+      .hurried = op->hurried,
   };
   int error =
       kad_lookup_start(node, &config, &op->lookups[kad_family_index(family)]);

@@ -80,6 +80,7 @@ struct kad_operation {
   uint32_t lookups_open;
   struct kad_sybil_search *sybil_search; /* or NULL */
   bool counted;     /* in `running`, because it runs lookups */
+  bool hurried;     /* its lookups are: see lookup.h */
   bool internal;    /* `done` belongs to the node, not to the user */
   uint64_t call_id; /* of the pending hook call; 0: none */
   int status;

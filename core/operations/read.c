@@ -22,6 +22,7 @@ void kad_read_start(struct kad_node *node, struct kad_read *read,
     op->holders += held.count > 0;
     kad_held_list_free(node, &held);
   }
+  op->hurried = !op->internal && op->options.quorum < op->options.k;
   kad_operation_look_up_rest(node, op);
 }
 

@@ -1,5 +1,6 @@
 /* What get and get_peers share: they begin with what is held here, look up the
- * rest, and pass what they find through the hooks of its type.
+ * rest, and pass what they find through the hooks of its type. They are in a
+ * hurry unless the node reads for itself, or wants the values of all k closest.
  *
  * Tested by tests/unit/operations/get_test.c.
  */

@@ -9,13 +9,16 @@
 #include <string.h>
 
 enum {
-  SOFT_MIN_MS = 200,   /* below this, jitter looks like a timeout */
-  SOFT_MAX_MS = 1500,  /* above this, a lookup stalls */
-  SOFT_FIRST_MS = 800, /* without samples */
-  HARD_TO_SOFT = 4,    /* hard timeout, in soft ones */
-  LIMITED_TRIES = 8,   /* times that a query is sent to a contact that may limit
-                          us */
-  PATIENCE_MAX = 3,    /* doublings of the soft timeout in these */
+  SOFT_MIN_MS = 200,      /* below this, jitter looks like a timeout */
+  SOFT_MAX_MS = 1500,     /* above this, a lookup stalls */
+  SOFT_FIRST_MS = 800,    /* without samples */
+  DEVIATIONS = 4,         /* added to the mean round-trip time */
+  HURRIED_DEVIATIONS = 1, /* the same for an owner in a hurry */
+  HURRIED_MAX_MS = 400,   /* SOFT_MAX_MS of such an owner */
+  HARD_TO_SOFT = 4,       /* hard timeout, in soft ones without a hurry */
+  LIMITED_TRIES = 8, /* times that a query is sent to a contact that may limit
+                        us */
+  PATIENCE_MAX = 3,  /* doublings of the timeouts in these */
   TRANSACTION_SIZE = 4,
   TRANSACTION_TRIES = 16 /* to draw a free 32-bit number: more are needed only
                             if the random source is broken */
@@ -78,10 +81,11 @@ static void add_rtt_sample(struct kad_rtt *rtt, uint32_t sample_ms) {
   rtt->mean_ms = rtt->mean_ms > 0 ? rtt->mean_ms : 1;
 }
 
-/* Returns the soft timeout for `to`: from its own round-trip time if that is
- * known, otherwise from that of all contacts. */
-static kad_time_ms soft_timeout(const struct kad_node *node,
-                                const struct kad_contact *to) {
+/* Returns how long `to` may take to answer: by its own round-trip time if that
+ * is known, otherwise by that of all contacts, with `deviations` of it. */
+static kad_time_ms answer_time(const struct kad_node *node,
+                               const struct kad_contact *to,
+                               uint32_t deviations) {
   const struct kad_table *table = kad_node_table(node, to->address.family);
   const struct kad_table_entry *entry =
       table != NULL ? kad_table_find(table, &to->id) : NULL;
@@ -89,10 +93,20 @@ static kad_time_ms soft_timeout(const struct kad_node *node,
   if (entry != NULL && entry->rtt_ms > 0) {
     soft = 2U * entry->rtt_ms + SOFT_MIN_MS / 2;
   } else if (node->rpc.rtt.mean_ms > 0) {
-    soft = node->rpc.rtt.mean_ms + 4 * node->rpc.rtt.deviation_ms;
+    soft = node->rpc.rtt.mean_ms + deviations * node->rpc.rtt.deviation_ms;
   }
   soft = soft < SOFT_MIN_MS ? SOFT_MIN_MS : soft;
   return soft > SOFT_MAX_MS ? SOFT_MAX_MS : soft;
+}
+
+/* Returns the soft timeout of `query`. */
+static kad_time_ms soft_timeout(const struct kad_node *node,
+                                const struct kad_query *query) {
+  if (query->owner == NULL || !query->owner->hurried) {
+    return answer_time(node, &query->to, DEVIATIONS);
+  }
+  const kad_time_ms soft = answer_time(node, &query->to, HURRIED_DEVIATIONS);
+  return soft < HURRIED_MAX_MS ? soft : HURRIED_MAX_MS;
 }
 
 static void on_timeout(struct kad_node *node, struct kad_timer *timer);
@@ -134,10 +148,9 @@ static void time_out(struct kad_node *node, struct kad_query *query) {
 /* SOFT comes if the query waits for longer than it. */
 static void set_waiting_timeout(struct kad_node *node,
                                 struct kad_query *query) {
-  kad_timer_set(
-      node, &query->timer,
-      kad_time_add(kad_node_now(node), soft_timeout(node, &query->to)),
-      on_timeout);
+  kad_timer_set(node, &query->timer,
+                kad_time_add(kad_node_now(node), soft_timeout(node, query)),
+                on_timeout);
 }
 
 /* Lets a query wait to be sent again if the contact may limit us. Returns false
@@ -244,9 +257,10 @@ static bool may_be_pending(enum kad_method_id method) {
 static void set_timeouts(struct kad_node *node, struct kad_query *query) {
   const kad_time_ms now = kad_node_now(node);
   kad_time_ms longest = node->config.query_ms;
-  kad_time_ms soft = soft_timeout(node, &query->to);
+  kad_time_ms soft = soft_timeout(node, query);
   soft <<= query->tries < PATIENCE_MAX ? query->tries : PATIENCE_MAX;
-  kad_time_ms hard = HARD_TO_SOFT * soft;
+  kad_time_ms hard = HARD_TO_SOFT * answer_time(node, &query->to, DEVIATIONS);
+  hard <<= query->tries < PATIENCE_MAX ? query->tries : PATIENCE_MAX;
   hard = hard > longest || may_be_pending(query->method) ? longest : hard;
   soft = soft < hard ? soft : hard;
   query->hard_at = kad_time_add(now, hard);
@@ -257,7 +271,7 @@ static void set_timeouts(struct kad_node *node, struct kad_query *query) {
 static void restart_soft_timeout(struct kad_node *node,
                                  struct kad_query *query) {
   const kad_time_ms soft =
-      kad_time_add(kad_node_now(node), soft_timeout(node, &query->to));
+      kad_time_add(kad_node_now(node), soft_timeout(node, query));
   kad_timer_set(node, &query->timer,
                 soft < query->hard_at ? soft : query->hard_at, on_timeout);
 }

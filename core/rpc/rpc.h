@@ -72,7 +72,8 @@ struct kad_query {
  * kad_container_of(query->owner, …). Zero-initialised there are none. */
 struct kad_query_owner {
   struct kad_query *first;
-  bool user; /* an operation of the user: see pacer.h */
+  bool user;    /* an operation of the user: see pacer.h */
+  bool hurried; /* SOFT comes as soon as most contacts would have answered */
 };
 
 /* A smoothed round-trip time. Source: RFC 6298. */
