@@ -164,6 +164,27 @@ describe("a sealed overlay", function()
       assert.equal("1", late:get(key))
     end))
 
+  it("reaches transports sealed", function()
+    local net <close> = kad.sim({ seed = 7 })
+    net:perform(function()
+      local sent, nodes = {}, {}
+      for i = 1, 2 do
+        nodes[i] = assert(net:open({ network_key = OLD,
+          listen = "10.0.0." .. i .. ":1", transport = {
+            send = function(bytes)
+              sent[#sent + 1] = bytes
+              nodes[3 - i]:receive(bytes, "10.0.0." .. i .. ":1")
+            end } }))
+      end
+      assert.is_not_nil(nodes[1]:ping("10.0.0.2:1"))
+      assert.is_true(#sent >= 2)
+      for _, bytes in ipairs(sent) do
+        assert.is_nil(bytes:find("1:q", 1, true))
+        assert.is_nil(bytes:find("1:r", 1, true))
+      end
+    end)
+  end)
+
   it("leaves out a node whose clock is wrong, and takes it back", with_sim(8,
     { network_key = OLD }, function(net)
       local late = net.nodes[8]

@@ -114,6 +114,18 @@ static void a_wiped_seal_has_no_key(void **state) {
   assert_memory_equal(&seal, &empty, sizeof seal);
 }
 
+/* docs/protocol.md has the value, computed with Python's hashlib. */
+static void a_fingerprint_is_derived_from_the_key(void **state) {
+  uint8_t key[KAD_NETWORK_KEY_SIZE];
+  char text[KAD_FINGERPRINT_SIZE];
+  (void)state;
+  for (size_t i = 0; i < sizeof key; i++) {
+    key[i] = (uint8_t)i;
+  }
+  kad_network_key_fingerprint(key, text);
+  assert_string_equal(text, "aa5250267cbc0da1");
+}
+
 static void no_and_too_many_keys_are_refused(void **state) {
   struct kad_network_keys keys = both;
   (void)state;
@@ -174,6 +186,7 @@ int main(void) {
       cmocka_unit_test(every_bit_and_the_length_are_protected),
       cmocka_unit_test(no_byte_has_a_pattern),
       cmocka_unit_test(a_wiped_seal_has_no_key),
+      cmocka_unit_test(a_fingerprint_is_derived_from_the_key),
       cmocka_unit_test(no_and_too_many_keys_are_refused),
       cmocka_unit_test(vectors_are_opened_and_written),
   };
