@@ -5,6 +5,7 @@
 #   make RELEASE=1    build/release   -O2 -g, asserts off
 #   make SANITIZE=1   build/asan      with ASan and UBSan
 #   make FUZZ=1       build/fuzz      with clang's libFuzzer, ASan and UBSan
+#   make COVERAGE=1   build/coverage  counts the lines that run, for gcov
 # For packagers: WERROR= keeps warnings from being errors, DEPS= installs
 # nothing, STATIC=1 links libuv, libsodium, libmd, LMDB and Lua into the
 # program.
@@ -18,7 +19,8 @@ MAKEFLAGS += --no-builtin-rules
 .SECONDARY:
 .DEFAULT_GOAL := all
 
-variant := $(if $(FUZZ),/fuzz,$(if $(SANITIZE),/asan,$(if $(RELEASE),/release)))
+variant := $(if $(FUZZ),/fuzz,$(if $(COVERAGE),/coverage,$(if \
+  $(SANITIZE),/asan,$(if $(RELEASE),/release))))
 BUILD ?= build$(variant)
 PREFIX ?= /usr/local
 DEPS ?= yes
@@ -72,7 +74,8 @@ warnings := -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
 sanitizers := -fsanitize=address,undefined -fno-sanitize-recover=all \
   -fno-omit-frame-pointer
 variant_flags := $(if $(FUZZ),$(sanitizers) -fsanitize=fuzzer-no-link,$(if \
-  $(SANITIZE),$(sanitizers),$(if $(RELEASE),-DNDEBUG)))
+  $(COVERAGE),--coverage -O0,$(if \
+  $(SANITIZE),$(sanitizers),$(if $(RELEASE),-DNDEBUG))))
 
 CFLAGS ?= -O2 -g
 language_flags = -std=c11 $(warnings) -Icore -Ibindings $(package_flags) \
@@ -217,6 +220,10 @@ format: | deps-lint ## format C sources, update the lists of the rockspec
 .PHONY: fuzz
 fuzz: | deps-fuzz ## fuzz each target for FUZZ_SECONDS (60)
 	@$(MAKE) --no-print-directory FUZZ=1 fuzz-run
+
+.PHONY: fuzz-coverage
+fuzz-coverage: | deps-test ## show which lines of the parsers fuzz inputs reach
+	@$(MAKE) --no-print-directory COVERAGE=1 fuzz-coverage-run
 
 .PHONY: attack
 attack: | deps-test ## attack the library for ATTACK_SECONDS (120; ATTACK_SEED=)
@@ -421,6 +428,10 @@ fuzz-run: $(fuzzers)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) TEST_SECONDS=$$(($(FUZZ_SECONDS) + 120)) \
 	  $(suite) fuzz tests/check/fuzz $(fuzzers)
 	@$(totals)
+
+.PHONY: fuzz-coverage-run
+fuzz-coverage-run: $(replays)
+	@$(test_env) $(LUA) tests/fuzz/coverage.lua $(BUILD)
 
 # Attackers share the time: JOBS of them run at once.
 attack_chosen = $(foreach it,$(attackers),$(if $(TESTS),$(findstring $(TESTS),$(it)),yes))

@@ -1,9 +1,12 @@
 /* Drives a node by bytes: datagrams (raw, or nearly valid queries and replies),
  * time, operations, and a policy that decides at once, later, or never. Checks
- * invariants after each step. */
+ * invariants after each step. The length of this file is that of one world:
+ * what bytes can do in it is listed here, and nowhere else. */
 #include "engine/node.h"
 
 #include "base/time.h"
+#include "kadenza_item.h"
+#include "kadenza_sample.h"
 #include "node/reply.h"
 #include "target.h"
 #include "wire/krpc.h"
@@ -16,7 +19,8 @@ enum {
   QUERIES = 32, /* last queries of the node, which peers may answer */
   CALLS = 16,
   START = 100000,
-  TICKS_MAX = 10000 /* at one moment; more is an endless loop */
+  TICKS_MAX = 10000, /* at one moment; more is an endless loop */
+  ITEMS = 2          /* an immutable and a mutable one */
 };
 
 /* A query that the node sent. */
@@ -51,6 +55,9 @@ struct world {
   uint64_t accepted; /* policies that were set */
   uint64_t released;
   kad_operation_id last_operation;
+  struct kad_record items[ITEMS]; /* of BEP 44, that peers may return */
+  uint8_t publisher[KAD_PUBLISHER_SIZE];
+  uint8_t signature[KAD_SIGNATURE_SIZE];
 };
 
 /* --------------------------------------------------------- environment -- */
@@ -312,6 +319,21 @@ static void add_records(struct world *world, struct kad_message *message) {
   }
 }
 
+/* Adds the item of a put, or of a reply to a get: one that operations use, or
+ * another. */
+static void add_item(struct world *world, struct kad_message *message) {
+  const unsigned which = next_below(world, 4);
+  message->record_count = 1;
+  message->has_item = true;
+  message->records[0] = world->items[which % ITEMS];
+  if (which >= ITEMS) {
+    message->records[0].value = kad_slice_of("i7e");
+    message->records[0].seq += which;
+  }
+  message->has_seq = message->records[0].has_seq;
+  message->seq = message->records[0].seq;
+}
+
 static void encode_and_receive(struct world *world, unsigned peer,
                                const struct kad_message *message) {
   uint8_t bytes[4096];
@@ -344,11 +366,39 @@ static void send_query(struct world *world) {
   message.type = kad_slice_of(types[flags / 4 % 4]);
   message.token = (struct kad_slice){world->token, world->token_len};
   message.has_cas = flags % 32 == 11;
-  if (message.method == KAD_METHOD_STORE || message.method == KAD_METHOD_PUT) {
+  message.scrape = flags % 8 == 3;
+  message.noseed = flags % 16 == 3;
+  message.seed = flags % 8 == 5;
+  if (message.method == KAD_METHOD_PUT && flags % 4 != 0) {
+    add_item(world, &message);
+  } else if (message.method == KAD_METHOD_STORE ||
+             message.method == KAD_METHOD_PUT) {
     message.records[0] = (struct kad_record){.has_seq = false};
     add_records(world, &message);
   }
   encode_and_receive(world, peer, &message);
+}
+
+/* Adds what replies to a store, a scrape and a sample have. */
+static void add_survey(struct world *world, struct kad_message *message) {
+  static const uint8_t bits[KAD_FILTER_SIZE] = {0x11, 0x80};
+  const uint8_t flags = next_byte(world);
+  const size_t id_size = world->config.id_bits / 8;
+  if (flags % 2 == 1) {
+    message->seed_filter = (struct kad_slice){bits, sizeof bits};
+    message->peer_filter = message->seed_filter;
+  }
+  message->has_samples = (flags & 2) != 0;
+  message->samples = (struct kad_slice){bits, flags / 32 * id_size};
+  message->has_num = (flags & 4) != 0;
+  message->num = flags;
+  message->has_interval = (flags & 8) != 0;
+  message->interval = flags * 1000U;
+  message->error_count = flags / 64;
+  for (size_t i = 0; i < message->error_count; i++) {
+    message->errors[i] =
+        (struct kad_record_error){.index = flags % 8, .code = 200 + flags % 8};
+  }
 }
 
 /* Fills the fields that the core reads from replies. */
@@ -367,9 +417,12 @@ static void fill_reply(struct world *world, struct kad_message *message) {
   message->total = flags;
   message->has_next = (flags & 64) != 0;
   message->next = flags % 5;
-  if (flags % 4 == 2) {
+  if (flags == 255) {
+    add_survey(world, message);
+  } else if (flags % 8 == 6) {
+    add_item(world, message);
+  } else if (flags % 4 == 2) {
     add_records(world, message);
-    message->has_item = flags % 8 == 6 && message->record_count > 0;
   } else if (flags % 4 == 3) {
     message->peer_count = 1;
     message->peers[0] = world->peers[next_below(world, PEERS)].address;
@@ -419,6 +472,32 @@ static enum kad_reply_verdict on_reply(void *data,
     (void)kad_node_cancel(world->node, world->last_operation);
   }
   return (enum kad_reply_verdict)(reply.len % 3);
+}
+
+/* Starts an operation on an item, on one contact, or on what is published. */
+static int request_more(struct world *world, unsigned kind, unsigned peer) {
+  static const struct kad_lookup_options scrape = {
+      .scrape = true, .noseed = true, .k = 8, .paths = 2};
+  struct kad_node *node = world->node;
+  const struct kad_contact *to = &world->peers[peer];
+  const struct kad_id target = make_id(world, peer);
+  const struct kad_record *item = &world->items[peer % ITEMS];
+  const struct kad_lookup_options cas = {.has_cas = true, .cas = peer};
+  kad_operation_id *name = &world->last_operation;
+  switch (kind) {
+  case 0:
+    return kad_node_get(node, &item->key, item->type, NULL, on_end, world,
+                        name);
+  case 1:
+    return kad_node_put(node, item, peer % 3 == 0 ? &cas : NULL, on_end, world,
+                        name);
+  case 2:
+    return kad_node_get_peers(node, &target, &scrape, on_end, world, name);
+  case 3:
+    return kad_node_sample(node, to, &target, on_end, world, name);
+  default:
+    return kad_node_neighbours(node, to, &target, on_end, world, name);
+  }
 }
 
 static int request(struct world *world, unsigned kind, unsigned peer) {
@@ -531,8 +610,10 @@ static void run_step(struct world *world) {
   } else if (next_byte(world) < 32) {
     (void)kad_node_cancel(world->node, world->last_operation);
   } else {
-    unsigned what = next_below(world, 8);
-    int error = request(world, what, next_below(world, PEERS));
+    const unsigned what = next_byte(world);
+    const unsigned peer = next_below(world, PEERS);
+    const int error = what < 160 ? request(world, what % 8, peer)
+                                 : request_more(world, what % 5, peer);
     world->started += error == 0;
   }
 }
@@ -571,6 +652,27 @@ static void make_peers(struct world *world) {
   }
 }
 
+static void make_items(struct world *world) {
+  static const uint8_t seed[32] = {5};
+  uint8_t secret[KAD_SECRET_SIZE];
+  struct kad_record *fixed = &world->items[0];
+  struct kad_record *changing = &world->items[1];
+  *fixed = (struct kad_record){.type = kad_slice_of("immutable"),
+                               .value = kad_slice_of("5:hello")};
+  CHECK(kad_item_target_immutable(fixed->value, &fixed->key) == 0);
+  *changing = (struct kad_record){.type = kad_slice_of("mutable"),
+                                  .value = kad_slice_of("d1:ai1ee"),
+                                  .publisher = world->publisher,
+                                  .signature = world->signature,
+                                  .has_seq = true,
+                                  .seq = 3};
+  kad_keypair(seed, world->publisher, secret);
+  CHECK(kad_item_target_mutable(world->publisher, changing->salt,
+                                &changing->key) == 0);
+  CHECK(kad_item_sign(changing->value, changing->salt, changing->seq, secret,
+                      world->signature) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static struct world world;
   world = (struct world){
@@ -588,6 +690,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   CHECK(kad_node_add_family(world.node, 4) == 0);
   CHECK(kad_node_add_family(world.node, 6) == 0);
   make_peers(&world);
+  make_items(&world);
   while (world.size > 0) {
     run_step(&world);
     check(&world);
