@@ -156,14 +156,29 @@ for args in (["put", "k", "-"], ["sim", "steady", "--nodes", "20", "--quiet"]):
     end)
   end
 
-  it("ends a simulation at a signal as process 1", function()
-    if not has_namespaces() then
-      pending("this machine allows no namespaces of processes")
-      return
-    end
-    local scenario = { "sim", "steady", "--nodes", "50", "--hours", "9999" }
-    assert.equal(143, end_first(scenario, "sigterm"))
-    -- It ends the run early, and the program prints what there is.
-    assert.is_true(end_first(scenario, "sigint") <= 1)
-  end)
+  it("ends a simulation at a signal as process 1", support.with_folder(
+    function(folder)
+      if not has_namespaces() then
+        pending("this machine allows no namespaces of processes")
+        return
+      end
+      local path = folder .. "/long.lua"
+      local file <close> = assert(io.open(path, "w"))
+      file:write([[
+return { name = "long", summary = "A long run.", nodes = 20, hours = 9999,
+  steps = { { at = 1, name = "first", run = function()
+    io.stderr:write("begun\n")
+  end } } }]])
+      file:flush()
+      assert.equal(143, end_first({ "sim", path }, "sigterm"))
+
+      -- SIGINT ends the run early, and the program prints what there is. It is
+      -- sent once: a second one ends the program at once.
+      local first = process.start({ "-rpf", process.program(), "sim", path },
+        { path = "/usr/bin/unshare", open = true })
+      first:wait_for("begun\n", "stderr")
+      uv.kill(child_of(first.pid), "sigint")
+      assert.equal(1, first:wait())
+      assert.matches("^long: 20 nodes, .-interrupted\n$", first.stdout)
+    end))
 end)
