@@ -51,6 +51,7 @@ build = {
     ["kadenza.core"] = {
       sources = {
         "bindings/lua/argument.c",
+        "bindings/lua/base64.c",
         "bindings/lua/bencode.c",
         "bindings/lua/blocklist.c",
         "bindings/lua/boot.c",
@@ -64,6 +65,7 @@ build = {
         "bindings/lua/hidden_input.c",
         "bindings/lua/interrupt.c",
         "bindings/lua/item.c",
+        "bindings/lua/loader.c",
         "bindings/lua/lock.c",
         "bindings/lua/module.c",
         "bindings/lua/names.c",
@@ -220,6 +222,7 @@ build = {
         "core/records/bundle.c",
         "core/records/filter.c",
         "core/records/item.c",
+        "core/records/load.c",
         "core/records/memory/accounts.c",
         "core/records/memory/entry.c",
         "core/records/memory/key_index.c",
@@ -325,6 +328,8 @@ build = {
       "scripts/kadenza/cli/config.lua",
     ["kadenza.cli.crawl"] =
       "scripts/kadenza/cli/crawl.lua",
+    ["kadenza.cli.dump"] =
+      "scripts/kadenza/cli/dump.lua",
     ["kadenza.cli.fault"] =
       "scripts/kadenza/cli/fault.lua",
     ["kadenza.cli.file"] =
@@ -345,6 +350,8 @@ build = {
       "scripts/kadenza/cli/keygen.lua",
     ["kadenza.cli.layout"] =
       "scripts/kadenza/cli/layout.lua",
+    ["kadenza.cli.load"] =
+      "scripts/kadenza/cli/load.lua",
     ["kadenza.cli.lookup"] =
       "scripts/kadenza/cli/lookup.lua",
     ["kadenza.cli.network_keys"] =
@@ -417,6 +424,8 @@ build = {
       "scripts/kadenza/crdt.lua",
     ["kadenza.crdt.kind"] =
       "scripts/kadenza/crdt/kind.lua",
+    ["kadenza.dump"] =
+      "scripts/kadenza/dump.lua",
     ["kadenza.errors"] =
       "scripts/kadenza/errors.lua",
     ["kadenza.failure"] =
@@ -443,6 +452,8 @@ build = {
       "scripts/kadenza/lexer.lua",
     ["kadenza.limit"] =
       "scripts/kadenza/limit.lua",
+    ["kadenza.line_reader"] =
+      "scripts/kadenza/line_reader.lua",
     ["kadenza.literal"] =
       "scripts/kadenza/literal.lua",
     ["kadenza.log"] =

@@ -1,9 +1,11 @@
 #include "lua/module.h"
 
+#include "lua/base64.h"
 #include "lua/boot.h"
 #include "lua/context.h"
 #include "lua/file.h"
 #include "lua/interrupt.h"
+#include "lua/loader.h"
 #include "lua/lock.h"
 #include "lua/network.h"
 #include "lua/network_key.h"
@@ -28,6 +30,8 @@ int luaopen_kadenza_core(lua_State *L) {
   kad_lua_add_saved_file(L);
   kad_lua_add_lock(L);
   kad_lua_add_boot(L);
+  kad_lua_add_base64(L);
+  kad_lua_add_loader(L);
   kad_lua_add_spawn(L);
   kad_lua_add_interrupt(L);
   kad_lua_add_network_key(L);

@@ -277,6 +277,15 @@ function M.open(folder, options)
   return self
 end
 
+--- Locks a state folder for a program that runs no node: none can start.
+---@param folder string
+---@return kadenza.core.Lock? lock  must be closed
+---@return string? message
+---@return kadenza.Code? code
+function M.lock(folder)
+  return lock_folder(folder)
+end
+
 --- Returns the id that is saved in a folder. Changes nothing in it, and needs
 --- no lock.
 ---@param folder string

@@ -35,7 +35,7 @@ local M = {}
 
 local COMMANDS <const> = {
   "run", "put", "get", "watch", "announce", "peers", "lookup", "crawl", "ping",
-  "id", "keygen", "check", "new", "sim", "help", "version",
+  "id", "keygen", "dump", "load", "check", "new", "sim", "help", "version",
 }
 
 local WIDTH <const> = 79

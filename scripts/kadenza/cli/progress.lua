@@ -1,4 +1,5 @@
---- Shows the progress of a simulation or a crawl as one line on a terminal.
+--- Shows the progress of a simulation, a crawl or a dump as one line on a
+--- terminal.
 --- Tested by tests/spec/cli/sim_spec.lua, tests/spec/cli/crawl_spec.lua.
 
 local core = require("kadenza.core")
@@ -142,6 +143,21 @@ end
 function Progress:show_crawl(summary)
   draw(self, function()
     return crawl_texts(summary)
+  end)
+end
+
+--- Shows how many records of a dump are done.
+---@param verb string  "dumped"
+---@param count integer
+---@param total? integer  of records
+---@param share? number  0 to 1; default: that of `total`
+function Progress:show_share(verb, count, total, share)
+  draw(self, function()
+    local text = ("%s %d%s records"):format(verb, count,
+      total and (" of %d"):format(total) or "")
+    share = share or total and count / math.max(total, 1)
+    local drawn = share and bar(math.min(share, 1)) .. " " or ""
+    return { drawn .. text, text, tostring(count) }
   end)
 end
 
