@@ -144,8 +144,13 @@ object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 core_objects := $(call object,$(core_sources))
 binding_objects := $(call object,$(binding_sources))
 host_objects := $(call object,$(host_sources)) $(BUILD)/gen/scripts.o
-unit_tests := $(patsubst %.c,$(BUILD)/%,$(unit_sources))
-rule_tests := $(patsubst %.c,$(BUILD)/%,$(rule_sources))
+# With sanitizers, large overlays only take long: small ones run the same code.
+large_overlays := $(if $(SANITIZE),$(if $(TESTS),,$(addsuffix .c,\
+  $(filter tests/sim/% tests/unit/sim/%,$(file < tests/slow)))))
+unit_tests := $(patsubst %.c,$(BUILD)/%,\
+  $(filter-out $(large_overlays),$(unit_sources)))
+rule_tests := $(patsubst %.c,$(BUILD)/%,\
+  $(filter-out $(large_overlays),$(rule_sources)))
 replays := $(patsubst %_fuzz.c,$(BUILD)/%_replay,$(fuzz_sources))
 fuzzers := $(patsubst tests/fuzz/%.c,$(BUILD)/%,$(fuzz_sources))
 attack_programs := $(patsubst %.c,$(BUILD)/%,$(attack_sources))
