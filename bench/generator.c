@@ -45,6 +45,19 @@ static int open_sources(struct generator *generator) {
   return 0;
 }
 
+/* Makes the items, whose targets follow from what they are. */
+static int make_items(struct generator *generator) {
+  const struct generator_options *options = &generator->options;
+  if (items_init(&generator->items, options->keys, options->value_size,
+                 krpc_kind_is_mutable(options->kind)) < 0) {
+    return -1;
+  }
+  for (size_t i = 0; i < options->keys; i++) {
+    items_target(&generator->items, i, generator->targets + i * KRPC_ID_BYTES);
+  }
+  return 0;
+}
+
 int generator_init(struct generator *generator,
                    const struct generator_options *options) {
   memset(generator, 0, sizeof(*generator));
@@ -65,6 +78,10 @@ int generator_init(struct generator *generator,
   uint64_t seed = options->seed;
   source_random(&seed, generator->targets, keys * KRPC_ID_BYTES);
   source_random(&seed, generator->value_bytes, DATAGRAM_BYTES);
+  if (krpc_kind_has_item(options->kind) && make_items(generator) < 0) {
+    fputs("load: cannot make the items\n", stderr);
+    return -1;
+  }
   datagrams_init(&generator->received);
   datagrams_init(&generator->sending);
   return open_sources(generator);
@@ -77,6 +94,7 @@ void generator_deinit(struct generator *generator) {
   free(generator->targets);
   free(generator->value_bytes);
   free(generator->tokens);
+  items_deinit(&generator->items);
 }
 
 static struct generator_token *token_of(struct generator *generator,
@@ -118,6 +136,12 @@ static size_t write_query(struct generator *generator, uint32_t slot_index,
       .port = ANNOUNCED_PORT,
       .read_only = options->read_only,
   };
+  if (generator->kind == KRPC_UPDATE) {
+    (void)items_update(&generator->items, slot->key);
+  }
+  if (krpc_kind_has_item(generator->kind)) {
+    items_fill(&generator->items, slot->key, &query);
+  }
   return krpc_query_write(&query, out);
 }
 
@@ -387,12 +411,8 @@ struct generator_tally generator_warm_up(struct generator *generator,
   const struct generator_options *options = &generator->options;
   uint64_t end_ns = clock_ns() + limit_ms * NS_PER_MS;
   struct generator_tally sum = {0};
-  enum krpc_kind store = options->kind;
-  if (options->preload && store == KRPC_GET_PEERS) {
-    store = KRPC_ANNOUNCE_PEER;
-  } else if (options->preload && store == KRPC_FIND_VALUE) {
-    store = KRPC_STORE;
-  }
+  const enum krpc_kind store =
+      options->preload ? krpc_kind_storing(options->kind) : options->kind;
   if (options->echo || krpc_kind_before(store) == store) {
     return sum;
   }

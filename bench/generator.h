@@ -2,6 +2,7 @@
 #define BENCH_GENERATOR_H
 
 #include "datagrams.h"
+#include "items.h"
 #include "krpc_query.h"
 #include "latency.h"
 #include "server_cpu.h"
@@ -27,7 +28,7 @@ struct generator_options {
   uint32_t sources;    /* addresses from 127.0.0.2 up */
   uint32_t keys;       /* targets; each source uses all of them, or with
                           `spread` its own share */
-  uint32_t value_size; /* bytes, of store */
+  uint32_t value_size; /* bytes, of store and put */
   uint32_t timeout_ms; /* after which a query is lost */
   double seconds;      /* measured, after the warm-up */
   uint64_t seed;       /* of the targets, ids and values */
@@ -78,6 +79,7 @@ struct generator_token {
  * sends a new one for each that is answered or lost. */
 struct generator {
   struct generator_options options;
+  struct items items; /* of BEP 44, if the kind has them */
   struct source sources[GENERATOR_SOURCES_MAX];
   uint32_t free_slots[GENERATOR_SOURCES_MAX];
   uint32_t next_key[GENERATOR_SOURCES_MAX];

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+/* The names of the kinds, and of their methods. */
 static const char *const kind_names[KRPC_KINDS] = {
     [KRPC_PING] = "ping",
     [KRPC_FIND_NODE] = "find_node",
@@ -9,6 +10,33 @@ static const char *const kind_names[KRPC_KINDS] = {
     [KRPC_ANNOUNCE_PEER] = "announce_peer",
     [KRPC_FIND_VALUE] = "find_value",
     [KRPC_STORE] = "store",
+    [KRPC_SCRAPE] = "scrape",
+    [KRPC_SAMPLE] = "sample",
+    [KRPC_GET] = "get",
+    [KRPC_PUT] = "put",
+    [KRPC_GET_MUTABLE] = "get_mutable",
+    [KRPC_PUT_MUTABLE] = "put_mutable",
+    [KRPC_UPDATE] = "update",
+};
+static const char *const method_names[KRPC_KINDS] = {
+    [KRPC_PING] = "ping",
+    [KRPC_FIND_NODE] = "find_node",
+    [KRPC_GET_PEERS] = "get_peers",
+    [KRPC_ANNOUNCE_PEER] = "announce_peer",
+    [KRPC_FIND_VALUE] = "find_value",
+    [KRPC_STORE] = "store",
+    [KRPC_SCRAPE] = "get_peers",
+    [KRPC_SAMPLE] = "sample_infohashes",
+    [KRPC_GET] = "get",
+    [KRPC_PUT] = "put",
+    [KRPC_GET_MUTABLE] = "get",
+    [KRPC_PUT_MUTABLE] = "put",
+    [KRPC_UPDATE] = "put",
+};
+
+enum {
+  PUBLISHER_BYTES = 32,
+  SIGNATURE_BYTES = 64,
 };
 
 static uint8_t *put_text(uint8_t *at, const char *text) {
@@ -46,27 +74,62 @@ static uint8_t *put_tid(uint8_t *at, uint32_t tid) {
   return at;
 }
 
-/* Writes the keys in bencode's order: id, info_hash, port, target, token, type,
- * values. */
+static int is_put(enum krpc_kind kind) {
+  return kind == KRPC_PUT || kind == KRPC_PUT_MUTABLE || kind == KRPC_UPDATE;
+}
+
+static uint8_t *put_token(uint8_t *at, const struct krpc_query *query) {
+  at = put_text(at, "5:token");
+  return put_string(at, query->token, query->token_len);
+}
+
+/* Writes the keys of a put after its id: k, salt, seq, sig, token, v. */
+static uint8_t *put_item(uint8_t *at, const struct krpc_query *query) {
+  if (query->publisher != NULL) {
+    at = put_text(at, "1:k");
+    at = put_string(at, query->publisher, PUBLISHER_BYTES);
+    at = put_text(at, "4:salt");
+    at = put_string(at, query->salt, KRPC_SALT_BYTES);
+    at = put_text(at, "3:seqi");
+    at = put_number(at, query->seq);
+    at = put_text(at, "e3:sig");
+    at = put_string(at, query->signature, SIGNATURE_BYTES);
+  }
+  at = put_token(at, query);
+  at = put_text(at, "1:v");
+  memcpy(at, query->item, query->item_len);
+  return at + query->item_len;
+}
+
+/* Writes the key of what is asked for. */
+static uint8_t *put_target(uint8_t *at, const struct krpc_query *query) {
+  const enum krpc_kind kind = query->kind;
+  if (kind == KRPC_PING || is_put(kind)) {
+    return at;
+  }
+  const int is_torrent = kind == KRPC_GET_PEERS || kind == KRPC_SCRAPE ||
+                         kind == KRPC_ANNOUNCE_PEER;
+  at = put_text(at, is_torrent ? "9:info_hash" : "6:target");
+  return put_string(at, query->target, KRPC_ID_BYTES);
+}
+
+/* Writes the keys in bencode's order: id, those of a put, info_hash, port,
+ * scrape, target, token, type, values. */
 static uint8_t *put_arguments(uint8_t *at, const struct krpc_query *query) {
   enum krpc_kind kind = query->kind;
   at = put_text(at, "d2:id");
   at = put_string(at, query->id, KRPC_ID_BYTES);
-  if (kind == KRPC_GET_PEERS || kind == KRPC_ANNOUNCE_PEER) {
-    at = put_text(at, "9:info_hash");
-    at = put_string(at, query->target, KRPC_ID_BYTES);
-  } else if (kind != KRPC_PING) {
-    at = put_text(at, "6:target");
-    at = put_string(at, query->target, KRPC_ID_BYTES);
-  }
+  at = is_put(kind) ? put_item(at, query) : put_target(at, query);
   if (kind == KRPC_ANNOUNCE_PEER) {
     at = put_text(at, "4:porti");
     at = put_number(at, query->port);
     *at++ = 'e';
   }
+  if (kind == KRPC_SCRAPE) {
+    at = put_text(at, "6:scrapei1e");
+  }
   if (kind == KRPC_ANNOUNCE_PEER || kind == KRPC_STORE) {
-    at = put_text(at, "5:token");
-    at = put_string(at, query->token, query->token_len);
+    at = put_token(at, query);
   }
   if (kind == KRPC_FIND_VALUE || kind == KRPC_STORE) {
     at = put_text(at, "4:type");
@@ -82,7 +145,7 @@ static uint8_t *put_arguments(uint8_t *at, const struct krpc_query *query) {
 }
 
 size_t krpc_query_write(const struct krpc_query *query, uint8_t *out) {
-  const char *name = kind_names[query->kind];
+  const char *name = method_names[query->kind];
   uint8_t *at = put_text(out, "d1:a");
   at = put_arguments(at, query);
   at = put_text(at, "1:q");
@@ -120,9 +183,43 @@ int krpc_kind_find(const char *name, enum krpc_kind *kind) {
   return -1;
 }
 
-enum krpc_kind krpc_kind_before(enum krpc_kind kind) {
-  if (kind == KRPC_ANNOUNCE_PEER) {
-    return KRPC_GET_PEERS;
+int krpc_kind_is_mutable(enum krpc_kind kind) {
+  return kind == KRPC_GET_MUTABLE || kind == KRPC_PUT_MUTABLE ||
+         kind == KRPC_UPDATE;
+}
+
+int krpc_kind_has_item(enum krpc_kind kind) {
+  return kind == KRPC_GET || kind == KRPC_PUT || krpc_kind_is_mutable(kind);
+}
+
+enum krpc_kind krpc_kind_storing(enum krpc_kind kind) {
+  switch (kind) {
+  case KRPC_GET_PEERS:
+  case KRPC_SCRAPE:
+    return KRPC_ANNOUNCE_PEER;
+  case KRPC_FIND_VALUE:
+    return KRPC_STORE;
+  case KRPC_GET:
+    return KRPC_PUT;
+  case KRPC_GET_MUTABLE:
+    return KRPC_PUT_MUTABLE;
+  default:
+    return kind;
   }
-  return kind == KRPC_STORE ? KRPC_FIND_VALUE : kind;
+}
+
+enum krpc_kind krpc_kind_before(enum krpc_kind kind) {
+  switch (kind) {
+  case KRPC_ANNOUNCE_PEER:
+    return KRPC_GET_PEERS;
+  case KRPC_STORE:
+    return KRPC_FIND_VALUE;
+  case KRPC_PUT:
+    return KRPC_GET;
+  case KRPC_PUT_MUTABLE:
+  case KRPC_UPDATE:
+    return KRPC_GET_MUTABLE;
+  default:
+    return kind;
+  }
 }

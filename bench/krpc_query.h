@@ -8,7 +8,8 @@ enum {
   KRPC_ID_BYTES = 20,
   KRPC_TID_BYTES = 4,
   KRPC_TOKEN_MAX = 64,
-  KRPC_QUERY_MAX = 1232,
+  KRPC_QUERY_MAX = 1452,
+  KRPC_SALT_BYTES = 4,
 };
 
 enum krpc_kind {
@@ -18,10 +19,17 @@ enum krpc_kind {
   KRPC_ANNOUNCE_PEER,
   KRPC_FIND_VALUE,
   KRPC_STORE,
+  KRPC_SCRAPE, /* a get_peers for filters (BEP 33) */
+  KRPC_SAMPLE, /* BEP 51 */
+  KRPC_GET,    /* BEP 44: of an immutable item */
+  KRPC_PUT,
+  KRPC_GET_MUTABLE,
+  KRPC_PUT_MUTABLE, /* the same signature again, as in a republish */
+  KRPC_UPDATE,      /* a put with the next sequence number, newly signed */
 };
 
 enum {
-  KRPC_KINDS = KRPC_STORE + 1
+  KRPC_KINDS = KRPC_UPDATE + 1
 };
 
 /* The content of a query. Ignores the fields that its kind does not have. */
@@ -34,14 +42,21 @@ struct krpc_query {
   size_t token_len; /* at most KRPC_TOKEN_MAX */
   const char *type; /* the record type of find_value and store */
   const uint8_t *value;
-  size_t value_len; /* at most 1,000 */
-  uint16_t port;    /* of announce_peer */
-  int read_only;    /* adds ro = 1 (BEP 43) */
+  size_t value_len;    /* at most 1,000 */
+  uint16_t port;       /* of announce_peer */
+  const uint8_t *item; /* the bencoded value of a put */
+  size_t item_len;
+  const uint8_t *publisher; /* of a put of a mutable item, 32 bytes, */
+  const uint8_t *signature; /* 64 bytes, and KRPC_SALT_BYTES */
+  const uint8_t *salt;
+  uint64_t seq;
+  int read_only; /* adds ro = 1 (BEP 43) */
 };
 
 /* Writes a query in canonical bencoding into `out`, KRPC_QUERY_MAX bytes.
  *
- * Returns its length. Source: BEP 5; kadenza's find_value and store. */
+ * Returns its length. Source: BEP 5, 33, 44, 51; kadenza's find_value and
+ * store. */
 size_t krpc_query_write(const struct krpc_query *query, uint8_t *out);
 
 /* Writes a reply to the query of transaction `tid` with `id` and no nodes,
@@ -57,6 +72,13 @@ const char *krpc_kind_name(enum krpc_kind kind);
 
 /* Finds the kind by name. Returns 0, or -1 for an unknown name. */
 int krpc_kind_find(const char *name, enum krpc_kind *kind);
+
+/* Returns whether queries of this kind are of items, and of mutable ones. */
+int krpc_kind_has_item(enum krpc_kind kind);
+int krpc_kind_is_mutable(enum krpc_kind kind);
+
+/* Returns the kind of query that stores what one of `kind` reads, or `kind`. */
+enum krpc_kind krpc_kind_storing(enum krpc_kind kind);
 
 /* Returns the kind of query that obtains the token for `kind`, or `kind` if it
  * needs none. */

@@ -77,7 +77,10 @@ class Bench:
         if self.options.server:
             return self.options.server
         command = (f"{self.options.program} run --listen 127.0.0.1:0"
-                   " --allow-local --limits off")
+                   " --allow-local --limits off --max-records 1000000"
+                   " --max-records-address 1000000"
+                   " --max-records-publisher 1000000"
+                   " --max-bytes 1000000000")
         if policy != "none":
             path = os.path.join(HERE, "policies", f"{policy}.lua")
             command += f" --policy {path}"
@@ -231,7 +234,9 @@ def progress(text):
 def smoke(bench):
     """Checks that replies arrive from the echo server and from the node."""
     bench.options.seconds = 0.2
-    names = ("ping", "find_node", "store few", "get_peers few")
+    names = ("ping", "find_node", "store few", "get_peers few", "scrape",
+             "sample", "get few", "put few", "get_mutable few",
+             "put_mutable few", "update few")
     cases = [case for case in CASES if case.name in names]
     with bench.start_echo() as echo:
         works = [check(bench, "echo", echo, "--echo", case) for case in cases]
