@@ -22,10 +22,15 @@ static bool has_voted(const struct kad_node *node,
 static void accept_candidate(struct kad_node *node,
                              struct kad_observed_address *observed) {
   const bool has_changed = observed->address.family != 0;
+  const bool is_elsewhere =
+      has_changed &&
+      !kad_address_same_ip(&observed->address, &observed->candidate);
   observed->address = observed->candidate;
   observed->votes = 0;
-  if (has_changed) {
+  if (is_elsewhere) { /* another port: a mapping of the same NAT has ended */
     kad_reachability_restart(node);
+  }
+  if (has_changed) {
     kad_maintenance_refresh_all(node);
   }
 }

@@ -89,7 +89,8 @@ void kad_reachability_vote(struct kad_node *node,
                            const struct kad_address *from,
                            const struct kad_address *observed);
 
-/* Begins again: we may be in another network. A node that is unreachable asks
+/* Begins again: we may be in another network, since the machine was suspended
+ * or others see us at another ip. A node that is unreachable asks
  * at once. */
 void kad_reachability_restart(struct kad_node *node);
 

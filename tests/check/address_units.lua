@@ -39,6 +39,7 @@ local PLACES <const> = {
   },
   -- One interface: what a token proves, and where a datagram goes.
   kad_address_same_ip = {
+    ["core/membership/observed_address.c"] = "we are in another network",
     ["core/membership/address_vote.c"] = "another address has won",
     ["core/records/memory/memory_store.c"] = "the bytes of an entry change",
     ["core/records/peers/swarm.c"] = "the row of a peer says its origin, too",

@@ -14,7 +14,9 @@ enum {
 
 static struct kad_lone lone;
 static struct kad_contact contacts[CONTACTS];
-static unsigned ports; /* at which contacts see the node; 0: they do not say */
+static uint8_t seen_at; /* the last byte of the ip at which contacts see us */
+static unsigned ports;  /* at which contacts see the node; 0: they do not say */
+static uint16_t first_port;
 static unsigned holders_asked; /* find_value queries of the node */
 
 static void answer(const struct kad_contact *from,
@@ -28,8 +30,8 @@ static void answer(const struct kad_contact *from,
   reply.id = from->id;
   if (ports > 0) {
     reply.observed = (struct kad_address){
-        .ip = {77, 1, 2, 3},
-        .port = (uint16_t)(1000 + from->address.ip[2] % ports),
+        .ip = {77, 1, 2, seen_at},
+        .port = (uint16_t)(first_port + from->address.ip[2] % ports),
         .family = 4};
   }
   assert_ok(kad_krpc_encode(NULL, &reply, lone.id_size, &writer));
@@ -74,6 +76,8 @@ static bool is_unreachable(void) {
 /* Opens a node with contacts in so many subnets. */
 static void open_in(const struct kad_config *config, unsigned subnets) {
   ports = 0;
+  first_port = 1000;
+  seen_at = 1;
   holders_asked = 0;
   kad_lone_open(&lone, config);
   for (unsigned i = 0; i < CONTACTS; i++) {
@@ -336,18 +340,36 @@ static void it_asks_without_ro_from_time_to_time(void **state) {
   close_node();
 }
 
-/* After a suspend, or when its address has changed. */
-static void it_asks_at_once_when_it_may_be_elsewhere(void **state) {
+/* A laptop is in another network. */
+static void it_asks_at_once_when_its_ip_has_changed(void **state) {
   (void)state;
   open_node();
+  ports = 1;
   (void)run_until_unreachable();
   run(MINUTE_MS);
   assert_true(sends_ro());
-  kad_reachability_restart(lone.node);
+  seen_at = 2;
+  for (unsigned minute = 0; info().read_only; minute++) {
+    assert_true(minute < 20);
+    run(MINUTE_MS);
+  }
   assert_false(sends_ro());
   assert_true(is_unreachable());
   run(6 * MINUTE_MS);
   assert_true(info().read_only);
+  close_node();
+}
+
+/* A NAT gives another port each time that a mapping has ended. */
+static void another_port_does_not_begin_the_windows_again(void **state) {
+  (void)state;
+  open_node();
+  ports = 1;
+  for (unsigned i = 0; i < 8 && !is_unreachable(); i++) {
+    first_port++;
+    run(25 * MINUTE_MS);
+  }
+  assert_true(is_unreachable());
   close_node();
 }
 
@@ -378,7 +400,8 @@ int main(void) {
       cmocka_unit_test(a_symmetric_nat_that_lets_strangers_in_is_reachable),
       cmocka_unit_test(an_unasked_query_ends_it_and_is_answered),
       cmocka_unit_test(it_asks_without_ro_from_time_to_time),
-      cmocka_unit_test(it_asks_at_once_when_it_may_be_elsewhere),
+      cmocka_unit_test(it_asks_at_once_when_its_ip_has_changed),
+      cmocka_unit_test(another_port_does_not_begin_the_windows_again),
       cmocka_unit_test(names_are_given),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
