@@ -374,7 +374,7 @@ $(BUILD)/examples/%: scripts/examples/%.c $(library) $(BUILD)/flags
 
 # -------------------------------------------------------------- tests --
 
-test_env = BUILD='$(BUILD)' LUA='$(LUA)' CC='$(CC)' \
+test_env = KADENZA_STORE=memory BUILD='$(BUILD)' LUA='$(LUA)' CC='$(CC)' \
   KADENZA='$(CURDIR)/$(program)' \
   LUA_PATH='$(CURDIR)/scripts/?.lua;$(CURDIR)/scripts/?/init.lua;;' \
   LUA_CPATH='$(CURDIR)/$(BUILD)/lua/?.so;;' $(sanitizer_env)

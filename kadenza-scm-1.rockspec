@@ -58,6 +58,7 @@ build = {
         "bindings/lua/callback.c",
         "bindings/lua/config.c",
         "bindings/lua/context.c",
+        "bindings/lua/durable.c",
         "bindings/lua/error.c",
         "bindings/lua/field.c",
         "bindings/lua/file.c",
@@ -392,6 +393,8 @@ build = {
       "scripts/kadenza/cli/session.lua",
     ["kadenza.cli.sim"] =
       "scripts/kadenza/cli/sim.lua",
+    ["kadenza.cli.state_folder"] =
+      "scripts/kadenza/cli/state_folder.lua",
     ["kadenza.cli.status"] =
       "scripts/kadenza/cli/status.lua",
     ["kadenza.cli.template"] =
@@ -426,6 +429,8 @@ build = {
       "scripts/kadenza/crdt/kind.lua",
     ["kadenza.dump"] =
       "scripts/kadenza/dump.lua",
+    ["kadenza.durable"] =
+      "scripts/kadenza/durable.lua",
     ["kadenza.errors"] =
       "scripts/kadenza/errors.lua",
     ["kadenza.failure"] =

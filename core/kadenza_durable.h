@@ -52,6 +52,7 @@ struct kad_durable_config {
   uint32_t interval_ms; /* between flushes; 0: KAD_DURABLE_INTERVAL_MS */
   uint64_t max_bytes;   /* of the file of LMDB; 0: 64 GiB */
   kad_durable_report_fn report; /* on the thread of the node; may be NULL */
+  void (*closed)(void *data);   /* the store has been freed; may be NULL */
   void *data;
 };
 
@@ -84,6 +85,13 @@ KAD_API struct kad_store *kad_durable_store(struct kad_durable *durable);
  * Writes what has changed, flushes it and frees the store: waits for the disk.
  * Ignores NULL. */
 KAD_API void kad_durable_close(struct kad_durable *durable);
+
+/* Writes what has changed, flushes it and closes the files, so that another
+ * store can be opened in the folder: a node that is closed in a callback is
+ * freed only later. Waits for the disk. The store has its records until it is
+ * closed, but keeps no change any more. Returns 0, KAD_ESYSTEM if the disk
+ * refuses, or KAD_EINVAL. */
+KAD_API int kad_durable_finish(struct kad_durable *durable);
 
 /* Counters of a durable store since it was opened; the last three are current
  * numbers. Name, text. */

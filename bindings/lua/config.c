@@ -1,6 +1,7 @@
 #include "lua/config.h"
 
 #include "lua/argument.h"
+#include "lua/durable.h"
 #include "lua/field.h"
 
 #include <lauxlib.h>
@@ -8,7 +9,7 @@
 #include <string.h>
 
 enum {
-  OTHERS = 4, /* fields that are not rows of KAD_CONFIG_MAP */
+  OTHERS = 5, /* fields that are not rows of KAD_CONFIG_MAP */
   NAMES_MAX = 64
 };
 
@@ -16,7 +17,7 @@ enum {
  * whether there is a table. [-0, +0, v] */
 static bool check_names(lua_State *L, int arg) {
   const char *names[NAMES_MAX + 1] = {"id", "id_bits", "version",
-                                      "network_keys"};
+                                      "network_keys", "durable"};
   size_t count;
   const struct kad_option *const options = kad_config_options(&count);
   for (size_t i = 0; i < count && OTHERS + i < NAMES_MAX; i++) {
@@ -115,6 +116,7 @@ void kad_lua_config_check(lua_State *L, int arg, struct kad_config *config) {
     read_option(L, arg, &options[i], config);
   }
   read_id(L, arg, config);
+  kad_lua_durable_field(L, arg, config);
   if (kad_lua_field_string(L, arg, "version", sizeof config->version,
                            sizeof config->version, &version)) {
     memcpy(config->version, version.data, sizeof config->version);

@@ -12,6 +12,7 @@ local check = require("kadenza.check")
 local clock = require("kadenza.clock")
 local contact_query = require("kadenza.contact_query")
 local core = require("kadenza.core")
+local durable = require("kadenza.durable")
 local errors = require("kadenza.errors")
 local items = require("kadenza.items")
 local joining = require("kadenza.joining")
@@ -50,6 +51,9 @@ for _, methods in ipairs({ joining, contact_query, lookups, storing, items,
     Node[name] = method
   end
 end
+
+-- An empty list or table, shared; never changed.
+local NONE <const> = {}
 
 -- Seconds between saves of the state, which is also saved when the node closes.
 local SAVE_SECONDS <const> = 300
@@ -165,6 +169,9 @@ end
 function Node:stats()
   check.open(self, 2)
   local stats = self.core:stats()
+  for name, value in pairs(self.durable and self.durable:stats() or NONE) do
+    stats[name] = value
+  end
   stats.policies = policy_stats.of(self)
   return stats
 end
@@ -282,6 +289,9 @@ function Node:close()
       local is_open = self.core:is_open() -- an `on_stop` may have closed it
       if is_open then
         save_or_log(self)
+        if self.durable then
+          self.durable:finish()
+        end
       end
       unlock(self) -- first: callbacks of the core may raise errors
       if is_open then
@@ -388,9 +398,6 @@ end
 
 ------------------------------------------------------------ construction --
 
--- Shared by all nodes whose lists are empty; never changed.
-local NONE <const> = {}
-
 --- Makes a node of a handle of the core. A policy VM has a borrowed handle.
 ---@param handle kadenza.core.Node
 ---@param network kadenza.core.Network
@@ -431,10 +438,27 @@ local function open_state(network, folder, config)
   return saved
 end
 
--- Discards the state folder of a node that could not be opened.
+-- Opens the records of the state folder, if the options ask for that. Returns
+-- false if not; nil, a message and a code on failure.
+local function open_durable(network, options, config)
+  if options.store ~= "lmdb" then
+    return false
+  end
+  return durable.open(network, options.state, {
+    bits = config.id_bits,
+    sync = options.store_sync,
+    bytes = options.store_bytes,
+  })
+end
+
+-- Discards the state folder of a node that could not be opened, and closes its
+-- records.
 local Opening = {}
 
 function Opening:__close()
+  if self.durable then
+    self.durable:close()
+  end
   if self.saved then
     self.saved:discard()
   end
@@ -487,15 +511,26 @@ end
 -- Opens the node of the core; discards the state folder if that fails.
 local function open_core(network, config, listen, options, saved)
   local opening <close> = setmetatable({ saved = saved or nil }, Opening)
+  local records, problem, kind = open_durable(network, options, config)
+  if records == nil then
+    return nil, problem, kind
+  end
+  opening.durable = records or nil
+  config.durable = records or nil
   local handle, message, code, is_named = errors.at_level(3,
     network.open_node, network, config, listen,
     options.transport and options.transport.send,
-    options.store and require("kadenza.store").adapt(options.store, network))
+    type(options.store) ~= "string" and options.store
+      and require("kadenza.store").adapt(options.store, network) or nil)
   if not handle then
     local where = is_named and "" or table.concat(listen, ", ") .. ": "
     return nil, where .. message, code
   end
-  opening.saved = nil
+  opening.saved, opening.durable = nil, nil
+  if records then
+    records:give()
+    durable.watch(records, network)
+  end
   return handle
 end
 
@@ -528,6 +563,7 @@ function M.open_in(network, options, forget)
   self.policy_memory = options.policy_memory
   self.policy_instructions = options.policy_instructions
   self.config = config
+  self.durable = config.durable
   self.forget = forget or task.at_end(network, function()
     self:close()
   end)

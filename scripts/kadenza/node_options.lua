@@ -3,6 +3,7 @@
 
 local check = require("kadenza.check")
 local core = require("kadenza.core")
+local durable = require("kadenza.durable")
 local lookup = require("kadenza.lookup_options").LOOKUP
 local network_key = require("kadenza.network_key")
 
@@ -15,13 +16,17 @@ local M = {}
 ---@field bootstrap? string|string[]  "host:port" of nodes to join by
 ---@field transport? { send: fun(bytes: string, address: string) }  sends the
 ---  node's datagrams instead of sockets; pass received ones to node:receive
----@field store? kadenza.Store  keeps the records that the node holds; without
----  it they are in memory
 ---@field policies? table  policy files, names of policies that ship and
 ---  tables, see kadenza.policy
 ---@field policy_memory? integer  bytes that policy files may take, 64 MiB
 ---@field policy_instructions? integer  Lua instructions that policies may run
 ---  without a break, 20000000
+---@field store? "memory"|"lmdb"|kadenza.Store  where the records are that the
+---  node holds: in memory (the default), in the state folder, where they survive
+---  a restart, or in a store of the program
+---@field store_sync? "interval"|"commit"  acknowledge stores once they are
+---  written, and flush them every second (the default); or once they are flushed
+---@field store_bytes? integer  largest size of the file in the state folder
 ---@field state? string  folder for id, contacts and publications, which no
 ---  other node uses
 ---@field id? string  binary or hexadecimal; random without one
@@ -47,6 +52,9 @@ M.BUDGETS = {
   policy_memory = { kind = "integer", from = 1 << 20, to = 1 << 40 },
   policy_instructions = { kind = "integer", from = 100000, to = 1 << 40 },
 }
+
+--- The choices of the option `store`.
+M.STORES = { "memory", "lmdb" }
 
 --- The defaults of the core's options.
 ---@type table<string, integer|boolean|string>
@@ -106,6 +114,9 @@ local LIBRARY <const> = {
   policy_memory = M.BUDGETS.policy_memory,
   policy_instructions = M.BUDGETS.policy_instructions,
   state = "string",
+  store_sync = { choices = durable.SYNCS },
+  store_bytes = { kind = "integer", from = durable.BYTES.from,
+    to = durable.BYTES.to },
   id = "string",
   limits = { is = is_limits, name = "a boolean or a table" },
   network_key = { is = is_network_key,
@@ -218,6 +229,16 @@ function M.change(config, changes, level)
   return changed
 end
 
+local function check_store_name(name, level)
+  for _, choice in ipairs(M.STORES) do
+    if name == choice then
+      return
+    end
+  end
+  error(("option 'store' must be %s or a store"):format(
+    table.concat(M.STORES, ", ")), level + 1)
+end
+
 --- Checks the options of a node.
 ---@param given kadenza.NodeOptions
 ---@param level integer  as of `error`
@@ -227,6 +248,9 @@ function M.read(given, level)
   check.options(given, level + 1, CORE, LIBRARY)
   if given.state and not is_path(given.state) then
     error("option 'state' must name a folder", level + 1)
+  end
+  if given.store == "lmdb" and not given.state then
+    error("option 'store': lmdb needs the option 'state', a folder", level + 1)
   end
   local config = {}
   for name in pairs(CORE) do
@@ -240,7 +264,9 @@ function M.read(given, level)
   end
   config.network_keys = given.network_key
     and network_key.list(given.network_key)
-  if given.store ~= nil then
+  if type(given.store) == "string" then
+    check_store_name(given.store, level + 1)
+  elseif given.store ~= nil then
     require("kadenza.store").check(given.store, level + 1)
   end
   if given.policies then

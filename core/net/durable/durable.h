@@ -82,6 +82,7 @@ struct kad_durable {
   uint64_t lag;         /* env.now less the node's clock */
   kad_time_ms mark_at;  /* env.now of the last clock mark; 0: none */
   unsigned failing;     /* a set of enum kad_durable_cause */
+  bool is_finished;     /* the files are closed */
   bool is_incomplete;   /* a change was lost: no memory was left */
   bool rewrites;        /* the next flush writes the segment again */
   kad_time_ms retry_at; /* env.now */
@@ -148,6 +149,6 @@ void kad_durable_turn(struct kad_durable *durable);
 void kad_durable_wait(struct kad_durable *durable);
 
 /* Waits for what is under way, and moves both segments to the database. */
-void kad_durable_finish(struct kad_durable *durable);
+void kad_durable_end(struct kad_durable *durable);
 
 #endif

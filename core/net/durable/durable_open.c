@@ -398,15 +398,32 @@ int kad_durable_open(struct kad_network *network,
   return 0;
 }
 
-void kad_durable_close(struct kad_durable *durable) {
+int kad_durable_finish(struct kad_durable *durable) {
   if (durable == NULL) {
-    return;
+    return KAD_EINVAL;
+  }
+  if (durable->is_finished) {
+    return 0;
   }
   if (durable->timer != 0) {
     (void)kad_network_stop_timer(durable->network, durable->timer);
   }
-  kad_durable_finish(durable);
+  kad_durable_end(durable);
+  durable->is_finished = true;
+  kad_durable_files_close(&durable->files);
+  return kad_durable_refuses(durable) ? KAD_ESYSTEM : 0;
+}
+
+void kad_durable_close(struct kad_durable *durable) {
+  if (durable == NULL) {
+    return;
+  }
+  const struct kad_durable_config config = durable->config;
+  (void)kad_durable_finish(durable);
   free_durable(durable);
+  if (config.closed != NULL) {
+    config.closed(config.data);
+  }
 }
 
 /* -------------------------------------------------------- read by others -- */

@@ -72,7 +72,7 @@ static int durable_add(void *state, const struct kad_record *record,
                        const struct kad_record_meta *meta,
                        kad_record_handle *handle) {
   struct kad_durable *durable = state;
-  if (is_refused(durable)) {
+  if (durable->is_finished || is_refused(durable)) {
     return KAD_EFULL;
   }
   int error = reserve(durable, CHANGE_MAX);
@@ -108,7 +108,7 @@ static void durable_set_meta(void *state, kad_record_handle handle,
   const bool is_renewed = held.meta.stored_at != meta->stored_at;
   kad_image_name(durable->files.info.secret, &held.record, name);
   kad_store_set_meta(durable->memory, handle, meta);
-  if (drops_meta(durable)) {
+  if (durable->is_finished || drops_meta(durable)) {
     return;
   }
   meta_to_disk(durable, meta, &on_disk);
@@ -129,6 +129,9 @@ static void durable_remove(void *state, kad_record_handle handle) {
   }
   kad_image_name(durable->files.info.secret, &held.record, name);
   kad_store_remove(durable->memory, handle);
+  if (durable->is_finished) {
+    return;
+  }
   if (reserve(durable, CHANGE_MAX) != 0 ||
       kad_changes_remove(&durable->batch, name) != 0) {
     durable->is_incomplete = true;
@@ -153,6 +156,12 @@ static void durable_commit(void *state, kad_time_ms node_now,
                            void *data) {
   struct kad_durable *durable = state;
   durable->lag = now(durable) - node_now;
+  if (durable->is_finished) {
+    if (committed != NULL) {
+      committed(data, KAD_ECLOSED);
+    }
+    return;
+  }
   if (committed == NULL) {
     durable->waiter = (struct kad_durable_waiter){0};
     (void)kad_durable_write(durable);

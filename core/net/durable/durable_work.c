@@ -330,7 +330,7 @@ void kad_durable_wait(struct kad_durable *durable) {
   wait_for(durable->move);
 }
 
-void kad_durable_finish(struct kad_durable *durable) {
+void kad_durable_end(struct kad_durable *durable) {
   durable->waiter = (struct kad_durable_waiter){0};
   wait_for(durable->flush);
   wait_for(durable->move);

@@ -232,6 +232,9 @@ function M.node_options(values)
       options[name] = value
     end
   end
+  if not options.state then -- a client, or a node with a free port
+    options.store = "memory"
+  end
   options.limits = limits_of(values)
   options.policies = options.policies and policies_of(values)
   options.network_key = values.network_keys and values.network_keys.keys

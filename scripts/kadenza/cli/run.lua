@@ -16,6 +16,7 @@ local remote = require("kadenza.cli.remote")
 local schema = require("kadenza.cli.schema")
 local session = require("kadenza.cli.session")
 local sorted = require("kadenza.sorted")
+local state_folder = require("kadenza.cli.state_folder")
 local status = require("kadenza.cli.status")
 local task = require("kadenza.task")
 
@@ -157,6 +158,24 @@ local function handle_signals(network, running)
   end
 end
 
+-- Chooses the folder for the records of a node without --state.
+local function choose_folder(settings)
+  if settings.store ~= "lmdb" or settings.state then
+    return
+  end
+  local folder = state_folder.default(settings.listen[1])
+  if not folder then
+    return
+  end
+  local made, message = state_folder.make_parents(folder)
+  if not made then
+    log.warn("the records are in memory: there is no folder for them",
+      { error = message })
+    return
+  end
+  settings.state = folder
+end
+
 local function open_node(settings)
   local node, message, code = kad.node(config.node_options(settings))
   if not node then
@@ -180,6 +199,7 @@ end
 
 local function start(network, settings, running)
   handle_signals(network, running)
+  choose_folder(settings)
   running.node = open_node(settings)
   print_addresses(running.node)
   running.log_start()

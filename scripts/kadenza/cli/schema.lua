@@ -3,6 +3,7 @@
 --- Tested by tests/spec/cli/config_spec.lua.
 
 local core = require("kadenza.core")
+local durable = require("kadenza.durable")
 local node_options = require("kadenza.node_options")
 local policy = require("kadenza.policy")
 
@@ -139,8 +140,29 @@ M.OPTIONS = {
   {
     name = "state", kind = "text", flag = "--state", argname = "DIR",
     check = "path",
-    text = "Folder that keeps the id, contacts and publications between runs; "
-      .. "made if missing.",
+    text = "Folder that keeps the id, contacts, publications and records "
+      .. "between runs; made if missing. Without it: a folder for the first "
+      .. "address of --listen in the user's state folder, unless the port is "
+      .. "0 or --store is memory.",
+  },
+  {
+    name = "store", kind = "choice", flag = "--store", argname = "STORE",
+    default = "lmdb", choices = node_options.STORES,
+    text = "Where the records are that the node holds for others: memory, or "
+      .. "lmdb, the state folder, where they survive a restart.",
+  },
+  {
+    name = "store_sync", kind = "choice", flag = "--store-sync",
+    argname = "WHEN", default = "interval", choices = durable.SYNCS,
+    text = "Acknowledge stores once they are written, and flush them to the "
+      .. "disk every second (interval): a power failure loses that second. "
+      .. "Or once they are flushed (commit).",
+  },
+  {
+    name = "store_bytes", kind = "number", flag = "--store-bytes",
+    argname = "BYTES", default = durable.BYTES.default,
+    min = durable.BYTES.from, max = durable.BYTES.to, unit = "bytes",
+    text = "Largest size of the file of records in the state folder.",
   },
   {
     name = "id", kind = "text", flag = "--id", argname = "HEX", check = "id",

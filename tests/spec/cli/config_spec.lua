@@ -222,7 +222,7 @@ describe("the table of options", function()
     local network = assert(require("kadenza.core").udp())
     local function is_taken(name, value)
       local config, opened, node = { [name] = value }, nil, nil
-      if name:find("^policy_") then
+      if name:find("^policy_") or name == "store_bytes" then
         opened, config = pcall(require("kadenza.node_options").read, config, 1)
       end
       if opened ~= false then

@@ -36,9 +36,23 @@ function M.folder()
   return uv.cwd()
 end
 
--- Returns the environment without options of kadenza, with `more`.
+-- The folder for the state of programs without --state, while there is one.
+local state_home
+
+local function make_state_home()
+  if not state_home then
+    state_home = os.tmpname()
+    os.remove(state_home)
+    assert(uv.fs_mkdir(state_home, tonumber("700", 8)))
+  end
+  return state_home
+end
+
+-- Returns the environment without options of kadenza, with `more`. Programs keep
+-- their state where it is removed after the spec.
 local function environment(more)
   more = more or {}
+  more.XDG_STATE_HOME = more.XDG_STATE_HOME or make_state_home()
   local list = {}
   for name, value in pairs(uv.os_environ()) do
     if not name:find("^KADENZA") and not more[name] then
@@ -229,6 +243,10 @@ function M.end_all()
   for process in pairs(running) do
     process.handle:kill("sigkill")
     process:wait()
+  end
+  if state_home then
+    os.execute("rm -rf '" .. state_home .. "'")
+    state_home = nil
   end
 end
 

@@ -478,6 +478,7 @@ static void durable_stores(void **state) {
   REFUSES(kad_durable_open(network, &config, NULL, NULL));
   assert_null(kad_durable_store(NULL));
   kad_durable_close(NULL);
+  REFUSES(kad_durable_finish(NULL));
   kad_durable_stats(NULL, &stats);
   assert_int_equal(stats.disk_loaded, 7);
   REFUSES(kad_durable_read(NULL, NULL, visit, NULL, NULL));

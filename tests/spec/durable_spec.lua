@@ -1,0 +1,209 @@
+-- Tests scripts/kadenza/durable.lua, bindings/lua/durable.c: records of a node
+-- that are in its state folder.
+
+local core = require("kadenza.core")
+local kad = require("kadenza")
+local support = require("tests.spec.support")
+
+local spec, local_node = support.spec, support.local_node
+
+-- How often the killed node starts. DURABLE_KILLS=100 takes a minute.
+local KILLS <const> = tonumber(os.getenv("DURABLE_KILLS") or 5)
+
+-- A program that stores values with growing numbers at its own node, on the
+-- folder in argument 1, from the number in argument 2 on, and prints each that
+-- is acknowledged. Every tenth replaces none, but renews an older one.
+local STORING <const> = [[
+  local kad = require("kadenza")
+  local core = require("kadenza.core")
+  local folder, first = arg[1], math.tointeger(arg[2])
+  kad.run(function()
+    local node = assert(kad.node({ listen = "127.0.0.1:0",
+      allow_local = true, state = folder, store = "lmdb" }))
+    for i = first, first + 100000 do
+      local name = tostring(i % 10 == 9 and i - 5 or i)
+      assert(node:put(kad.key(name), name))
+      io.write(name, "\n")
+      io.flush()
+    end
+  end)
+]]
+
+-- Opens a node with its records in `folder`.
+local function open(folder, more)
+  local options = { state = folder, store = "lmdb" }
+  for name, value in pairs(more or {}) do
+    options[name] = value
+  end
+  return kad.node(local_node(options))
+end
+
+-- Does the same, once the process that was killed has let go of the folder.
+local function open_again(folder)
+  local node, message, code
+  for _ = 1, 100 do
+    node, message, code = open(folder)
+    if code ~= "KAD_EBUSY" then
+      break
+    end
+    kad.sleep(0.05)
+  end
+  return node, message
+end
+
+local function holds(node, name)
+  local held = node:held(kad.key(name))
+  return held[1] ~= nil and held[1].value == name
+end
+
+describe("a node with store = 'lmdb'", function()
+  local folder, remove
+
+  before_each(function()
+    folder, remove = support.temporary_folder()
+  end)
+
+  after_each(function()
+    remove()
+  end)
+
+  it("has its records again after a restart", spec(function()
+    kad.run(function()
+      local node = assert(open(folder))
+      assert(node:put(kad.key("one"), "one"))
+      node:close()
+
+      local again = assert(open(folder))
+      assert.is_true(holds(again, "one"))
+      assert.equal(1, again:stats().disk_loaded)
+      assert.equal(0, again:stats().disk_failing)
+      again:close()
+    end)
+  end))
+
+  it("acknowledges with store_sync = 'commit' what is flushed", spec(function()
+    kad.run(function()
+      local node = assert(open(folder, { store_sync = "commit" }))
+      assert(node:put(kad.key("one"), "one"))
+      assert.is_true(node:stats().disk_flushes > 0)
+      node:close()
+    end)
+  end))
+
+  it("keeps in virtual time what was due when it ends", spec(function()
+    local net <close> = kad.sim({ nodes = 0, seed = 1 })
+    net:perform(function()
+      local node = assert(net:open({ state = folder, store = "lmdb" }))
+      assert(node:put(kad.key("one"), "one", { ttl = 7200 }))
+      kad.sleep(600)
+      node:close()
+      kad.sleep(3000)
+
+      local again = assert(net:open({ state = folder, store = "lmdb" }))
+      local record = again:held(kad.key("one"))[1]
+      assert.is_true(record.ttl >= 3595 and record.ttl <= 3600)
+      kad.sleep(3601)
+      assert.same({}, again:held(kad.key("one")))
+    end)
+  end))
+
+  it("needs a folder", function()
+    assert.error_matches(function()
+      kad.node({ store = "lmdb" })
+    end, "needs the option 'state'")
+  end)
+
+  it("is not opened over records of a newer kadenza", spec(function()
+    kad.run(function()
+      local node = assert(open(folder))
+      node:close()
+      local other, message, code = open(folder, { id_bits = 256 })
+      assert.is_nil(other)
+      assert.matches("160 bits, not 256", message)
+      assert.equal("KAD_EINVAL", code)
+    end)
+  end))
+
+  it("logs that a corrupt file was set aside", spec(function()
+    kad.run(function()
+      local node = assert(open(folder))
+      node:close()
+      assert(core.write_file(folder .. "/records.mdb", ("x"):rep(10000)))
+      local events = support.logged(function()
+        assert(open(folder)):close()
+      end)
+      local found = false
+      for _, event in ipairs(events) do
+        found = found or event.message:find("set aside", 1, true) ~= nil
+      end
+      assert.is_true(found)
+      assert.is_truthy(core.exists(folder .. "/records.mdb.corrupt"))
+    end)
+  end))
+
+  -- The signal hits anywhere: before, in or after a write.
+  it("has after kill -9 all that it acknowledged", spec(function()
+    local lua = os.getenv("LUA") or "lua5.4"
+    local program, output = folder .. ".lua", folder .. ".out"
+    assert(core.write_file(program, STORING))
+    local acknowledged, first = {}, 1
+    for kill = 1, KILLS do
+      -- The number of bytes decides when the reader, and with it `timeout`, ends.
+      os.execute(("timeout -s KILL %.3f %s %s %s %d >%s 2>/dev/null"):format(
+        0.3 + (kill * 0.137) % 0.9, lua, program, folder, first, output))
+      for line in io.lines(output) do
+        acknowledged[line] = true
+        first = math.max(first, math.tointeger(tonumber(line)) + 1)
+      end
+      kad.run(function()
+        local node = assert(open_again(folder))
+        for name in pairs(acknowledged) do
+          assert.is_true(holds(node, name), name)
+        end
+        assert.equal(0, node:stats().disk_corrupt)
+        node:close()
+      end)
+    end
+    os.remove(program)
+    os.remove(output)
+    assert.is_true(first > KILLS)
+  end))
+end)
+
+describe("kadenza.core.read_durable", function()
+  it("reads the records of a node that runs", support.with_folder(
+    function(folder)
+      kad.run(function()
+        local node = assert(open(folder))
+        assert(node:put(kad.key("one"), "one"))
+        local values = {}
+        assert.equal(160, core.read_durable(folder, function(record)
+          table.insert(values, record.value)
+        end))
+        assert.same({ "one" }, values)
+        node:close()
+      end)
+    end))
+
+  it("passes on an error of its function", support.with_folder(
+    function(folder)
+      kad.run(function()
+        local node = assert(open(folder))
+        assert(node:put(kad.key("one"), "one"))
+        assert.error_matches(function()
+          core.read_durable(folder, function()
+            error("no more")
+          end)
+        end, "no more")
+        node:close()
+      end)
+    end))
+
+  it("returns nil for a folder without records", support.with_folder(
+    function(folder)
+      local bits, message, code = core.read_durable(folder, print)
+      assert.is_nil(bits)
+      assert.matches("records.mdb", message)
+      assert.equal("KAD_ENOTFOUND", code)
+    end))
+end)
