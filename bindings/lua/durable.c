@@ -66,7 +66,7 @@ static struct kad_durable *store_at(lua_State *L, int arg) {
 
 /* durable:stats() → table of counters, or nil if it is closed */
 static int durable_stats(lua_State *L) {
-  struct kad_durable_stats stats;
+  struct kad_durable_counters stats;
   const struct kad_durable *const durable = store_at(L, 1);
   if (durable == NULL) {
     return 0;

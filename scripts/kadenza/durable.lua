@@ -1,8 +1,9 @@
---- The records of a node in its state folder: `records.mdb`, a file of LMDB, and
---- the journal `records.journal.1` and `.2`. See docs/operations.md, "Storage".
+--- The records of a node in its state folder: `records.mdb`, a file of LMDB,
+--- and the journal `records.journal.1` and `.2`. See docs/operations.md,
+--- "Storage".
 --
--- The core does the work (kadenza_durable.h). This module opens it, says what it
--- found, and watches whether the disk takes what it is given.
+-- The core does the work (kadenza_durable.h). This module opens it, says what
+-- it found, and watches whether the disk takes what it is given.
 
 local core = require("kadenza.core")
 local log = require("kadenza.log")

@@ -508,6 +508,21 @@ local function finish_opening(self, options, config)
   return self
 end
 
+-- Returns what the core needs of a store of the program, or nil.
+local function adapt_store(network, store)
+  if store and type(store) ~= "string" then
+    return require("kadenza.store").adapt(store, network)
+  end
+end
+
+-- Leaves the records to the node that has opened, and watches them.
+local function give_records(records, network)
+  if records then
+    records:give()
+    durable.watch(records, network)
+  end
+end
+
 -- Opens the node of the core; discards the state folder if that fails.
 local function open_core(network, config, listen, options, saved)
   local opening <close> = setmetatable({ saved = saved or nil }, Opening)
@@ -515,22 +530,17 @@ local function open_core(network, config, listen, options, saved)
   if records == nil then
     return nil, problem, kind
   end
-  opening.durable = records or nil
-  config.durable = records or nil
+  opening.durable, config.durable = records or nil, records or nil
   local handle, message, code, is_named = errors.at_level(3,
     network.open_node, network, config, listen,
     options.transport and options.transport.send,
-    type(options.store) ~= "string" and options.store
-      and require("kadenza.store").adapt(options.store, network) or nil)
+    adapt_store(network, options.store))
   if not handle then
     local where = is_named and "" or table.concat(listen, ", ") .. ": "
     return nil, where .. message, code
   end
   opening.saved, opening.durable = nil, nil
-  if records then
-    records:give()
-    durable.watch(records, network)
-  end
+  give_records(records, network)
   return handle
 end
 

@@ -22,10 +22,10 @@ local M = {}
 ---@field policy_instructions? integer  Lua instructions that policies may run
 ---  without a break, 20000000
 ---@field store? "memory"|"lmdb"|kadenza.Store  where the records are that the
----  node holds: in memory (the default), in the state folder, where they survive
----  a restart, or in a store of the program
+---  node holds: in memory (the default), in the state folder, where they
+---  survive a restart, or in a store of the program
 ---@field store_sync? "interval"|"commit"  acknowledge stores once they are
----  written, and flush them every second (the default); or once they are flushed
+---  written, and flush them every second (the default); or once flushed
 ---@field store_bytes? integer  largest size of the file in the state folder
 ---@field state? string  folder for id, contacts and publications, which no
 ---  other node uses
@@ -229,14 +229,16 @@ function M.change(config, changes, level)
   return changed
 end
 
-local function check_store_name(name, level)
-  for _, choice in ipairs(M.STORES) do
-    if name == choice then
-      return
-    end
+-- Checks the option `store`: a name, or a store of the program.
+local function check_store(given, level)
+  local store = given.store
+  if store == "lmdb" and not given.state then
+    error("option 'store': lmdb needs the option 'state', a folder", level + 1)
+  elseif type(store) == "string" and store ~= "memory" and store ~= "lmdb" then
+    error("option 'store' must be memory, lmdb or a store", level + 1)
+  elseif store ~= nil and type(store) ~= "string" then
+    require("kadenza.store").check(store, level + 1)
   end
-  error(("option 'store' must be %s or a store"):format(
-    table.concat(M.STORES, ", ")), level + 1)
 end
 
 --- Checks the options of a node.
@@ -249,9 +251,7 @@ function M.read(given, level)
   if given.state and not is_path(given.state) then
     error("option 'state' must name a folder", level + 1)
   end
-  if given.store == "lmdb" and not given.state then
-    error("option 'store': lmdb needs the option 'state', a folder", level + 1)
-  end
+  check_store(given, level + 1)
   local config = {}
   for name in pairs(CORE) do
     config[name] = given[name]
@@ -264,11 +264,6 @@ function M.read(given, level)
   end
   config.network_keys = given.network_key
     and network_key.list(given.network_key)
-  if type(given.store) == "string" then
-    check_store_name(given.store, level + 1)
-  elseif given.store ~= nil then
-    require("kadenza.store").check(given.store, level + 1)
-  end
   if given.policies then
     require("kadenza.policy").check_list(given.policies, level + 1)
   end

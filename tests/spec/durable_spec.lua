@@ -148,7 +148,6 @@ describe("a node with store = 'lmdb'", function()
     assert(core.write_file(program, STORING))
     local acknowledged, first = {}, 1
     for kill = 1, KILLS do
-      -- The number of bytes decides when the reader, and with it `timeout`, ends.
       os.execute(("timeout -s KILL %.3f %s %s %s %d >%s 2>/dev/null"):format(
         0.3 + (kill * 0.137) % 0.9, lua, program, folder, first, output))
       for line in io.lines(output) do

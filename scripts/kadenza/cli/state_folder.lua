@@ -31,8 +31,8 @@ function M.default(address)
   return base .. "/kadenza/" .. address
 end
 
---- Makes the folder in which the default folders are. Returns nil, a message and
---- a code on failure.
+--- Makes the folder in which the default folders are. Returns nil, a message
+--- and a code on failure.
 ---@param folder string  of `default`
 ---@return true? made
 ---@return string? message

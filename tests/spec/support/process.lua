@@ -48,8 +48,8 @@ local function make_state_home()
   return state_home
 end
 
--- Returns the environment without options of kadenza, with `more`. Programs keep
--- their state where it is removed after the spec.
+-- Returns the environment without options of kadenza, with `more`. Programs
+-- keep their state where it is removed after the spec.
 local function environment(more)
   more = more or {}
   more.XDG_STATE_HOME = more.XDG_STATE_HOME or make_state_home()
