@@ -18,6 +18,10 @@ M.SYNCS = { "interval", "commit" }
 --- The default and the range of the option `store_bytes`.
 M.BYTES = { default = 64 << 30, from = 1 << 20, to = 1 << 46 }
 
+--- The names of the files.
+M.FILES = { "records.mdb", "records.mdb-lock", "records.journal.1",
+  "records.journal.2" }
+
 ---@class kadenza.core.Durable
 
 ---@class kadenza.DurableOptions

@@ -9,6 +9,7 @@
 -- corrupt is set aside, and the node starts without it.
 
 local core = require("kadenza.core")
+local durable = require("kadenza.durable")
 local log = require("kadenza.log")
 local saved = require("kadenza.saved")
 
@@ -317,6 +318,9 @@ end
 function State:discard()
   self:close()
   if not self.was_there then
+    for _, name in ipairs(durable.FILES) do
+      os.remove(self.folder .. "/" .. name)
+    end
     os.remove(self.folder)
   end
 end

@@ -44,6 +44,7 @@ local function make_state_home()
     state_home = os.tmpname()
     os.remove(state_home)
     assert(uv.fs_mkdir(state_home, tonumber("700", 8)))
+    assert(uv.fs_chmod(state_home, tonumber("777", 8))) -- other users run, too
   end
   return state_home
 end
