@@ -55,6 +55,7 @@ build = {
         "bindings/lua/bencode.c",
         "bindings/lua/blocklist.c",
         "bindings/lua/boot.c",
+        "bindings/lua/box.c",
         "bindings/lua/callback.c",
         "bindings/lua/config.c",
         "bindings/lua/context.c",
@@ -311,6 +312,8 @@ build = {
       "scripts/kadenza/blob/tree.lua",
     ["kadenza.bootstrap"] =
       "scripts/kadenza/bootstrap.lua",
+    ["kadenza.box"] =
+      "scripts/kadenza/box.lua",
     ["kadenza.check"] =
       "scripts/kadenza/check.lua",
     ["kadenza.chunk"] =

@@ -3,7 +3,7 @@
  *
  * A backend keeps records under numbers: it can put, get and remove one. A
  * *backed store* makes a store of it (kadenza_store.h): it keeps the indexes in
- * memory, about 110 bytes for a record, so that a node finds what is under a
+ * memory, 160 to 200 bytes for a record, so that a node finds what is under a
  * key, what is due and what to evict without asking the backend.
  *
  *     kad_backed_store_new(&backend, &allocator, secret, &store);
@@ -45,8 +45,9 @@ struct kad_backend {
 
   /* Keeps `record` with `meta` under `number`, in place of what is there.
    * Numbers of new records grow, from 1 or after the greatest restored one.
-   * `ttl`, `age` and `is_seed` of the record are not set. When it returns 0 the
-   * record counts as kept: whatever it must survive, it survives now. */
+   * `ttl`, `age` and `is_seed` of the record are not set. When it returns 0, or
+   * when `commit` does, the record counts as kept: whatever it must survive, it
+   * survives now. */
   int (*put)(void *state, uint64_t number, const struct kad_record *record,
              const struct kad_record_meta *meta);
 
@@ -61,6 +62,11 @@ struct kad_backend {
 
   /* Removes the record `number`. Returns 0 if there is none. */
   int (*remove)(void *state, uint64_t number);
+
+  /* Makes all changes before it durable. The changes of one turn of the node
+   * share it, and their senders are answered after it; if it returns an error,
+   * with error 202. NULL: each change is durable when its function returns. */
+  int (*commit)(void *state);
 
   /* Tells that what `get` returned for `number` is not the record that was put.
    * NULL: nothing to do. */

@@ -3,6 +3,7 @@
 #include "lua/argument.h"
 #include "lua/bencode.h"
 #include "lua/blocklist.h"
+#include "lua/box.h"
 #include "lua/config.h"
 #include "lua/error.h"
 #include "lua/item.h"
@@ -324,6 +325,7 @@ void kad_lua_push_safe_module(lua_State *L) {
   luaL_newlib(L, functions);
   kad_lua_add_plain(L);
   kad_lua_add_item(L);
+  kad_lua_add_box(L);
   kad_lua_push_error_texts(L);
   lua_setfield(L, -2, "errors");
 }

@@ -41,7 +41,7 @@ struct kad_lua_store {
 struct call {
   struct kad_lua_store *self;
   const char *method;
-  uint64_t number;
+  uint64_t number;                 /* 0: not an argument */
   const struct kad_record *record; /* `put`; NULL: `touch`, with `meta` only */
   const struct kad_record_meta *meta; /* NULL: not an argument */
   bool gets;                          /* the result is a record */
@@ -120,21 +120,24 @@ static void copy_record(lua_State *L, struct kad_lua_store *self) {
       copy_bytes(got->signature, record->signature, KAD_SIGNATURE_SIZE);
 }
 
-/* Calls method(store, number[, record]), in a protected call. [-0, +0, e] */
+/* Calls method(store[, number[, record]]), in a protected call. [-0, +0, e] */
 static int call_method(lua_State *L) {
   struct call *const call = lua_touserdata(L, 1);
   struct kad_lua_store *const self = call->self;
   const struct kad_lua_moment moment = moment_of(self);
-  int arguments = 2;
+  int arguments = 1;
   luaL_checkstack(L, 10, NULL);
   push_method(L, self, call->method);
-  lua_pushinteger(L, (lua_Integer)call->number);
+  if (call->number > 0) {
+    lua_pushinteger(L, (lua_Integer)call->number);
+    arguments++;
+  }
   if (call->record != NULL) {
     kad_lua_push_stored(L, call->record, call->meta, self->bits, &moment);
-    arguments = 3;
+    arguments++;
   } else if (call->meta != NULL) {
     kad_lua_push_stored_meta(L, call->meta, &moment);
-    arguments = 3;
+    arguments++;
   }
   lua_call(L, arguments, 2);
   check_results(L);
@@ -252,6 +255,11 @@ static int remove_record(void *state, uint64_t number) {
   return make_call(&call);
 }
 
+static int commit(void *state) {
+  struct call call = {.self = state, .method = "commit"};
+  return make_call(&call);
+}
+
 /* Calls close(store), if there is such a method. [-0, +0, e] */
 static int call_close(lua_State *L) {
   const struct call *const call = lua_touserdata(L, 1);
@@ -336,13 +344,15 @@ static const struct kad_backend methods = {
 
 /* Makes the store of `self`, which is freed with it. Returns 0 or KAD_ENOMEM.
  */
-static int make_store(struct kad_lua_store *self, bool has_touch) {
+static int make_store(struct kad_lua_store *self, bool has_touch,
+                      bool has_commit) {
   const struct kad_allocator allocator =
       kad_lua_context_allocator(self->context);
   struct kad_backend backend = methods;
   uint8_t secret[KAD_BACKED_SECRET_SIZE];
   backend.state = self;
   backend.set_meta = has_touch ? touch : NULL;
+  backend.commit = has_commit ? commit : NULL;
   kad_network_random(self->network, secret, sizeof secret);
   return kad_backed_store_new(&backend, &allocator, secret, &self->store);
 }
@@ -354,7 +364,8 @@ static int open_body(lua_State *L) {
   luaL_checkstack(L, 6, NULL);
   lua_getfield(L, 1, "object");
   const bool has_touch = lua_getfield(L, -1, "touch") != LUA_TNIL;
-  if (make_store(self, has_touch) != 0) {
+  const bool has_commit = lua_getfield(L, -2, "commit") != LUA_TNIL;
+  if (make_store(self, has_touch, has_commit) != 0) {
     return luaL_error(L, "%s", kad_error_text(KAD_ENOMEM));
   }
   lua_pushvalue(L, 1);

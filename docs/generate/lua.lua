@@ -46,6 +46,7 @@ local SECTIONS <const> = {
   { class = "kadenza.testing.Holder", from = { "testing.overlay" } },
   { class = "kadenza.testing.RecordFields", from = { "testing.literals" } },
   { class = "kadenza.testing.ContextFields", from = { "testing.literals" } },
+  { title = "kad.box", from = { "box" }, prefix = "kad.box.", head = true },
   { title = "kad.log", from = { "log" }, prefix = "kad.log.", head = true },
   { title = "kad.loop", from = { "loop" }, prefix = "kad.loop.", head = true },
   { title = "kadenza.blob", from = { "blob" }, prefix = "blob.", head = true },

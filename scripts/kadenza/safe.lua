@@ -2,6 +2,7 @@
 --- `require "kadenza"` returns it; elsewhere `kadenza` extends it. Tested by
 --- tests/spec/sandbox_spec.lua, tests/spec/init_spec.lua.
 
+local box = require("kadenza.box")
 local core = require("kadenza.core")
 local group = require("kadenza.group")
 local item = require("kadenza.item")
@@ -41,6 +42,9 @@ M.keypair = key.keypair
 M.sign = key.sign
 M.verify = key.verify
 M.hash = key.hash
+
+--- Seals texts for one recipient: see `kadenza.box`.
+M.box = box
 
 M.immutable_target = item.immutable_target
 M.mutable_target = item.mutable_target

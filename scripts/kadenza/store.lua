@@ -11,7 +11,7 @@
 --
 -- A store is a table or userdata with methods. It keeps records under numbers
 -- that the node chooses; each record is a table (kadenza.StoredRecord). The
--- node itself keeps the indexes, in about 110 bytes of memory for a record:
+-- node itself keeps the indexes, in 160 to 200 bytes of memory for a record:
 -- what is under a key, what expires and what to evict first. It reads plain
 -- values of at most 18 bytes, such as peers, from there too.
 --
@@ -54,7 +54,7 @@ local M = {}
 ---@class kadenza.Store
 ---@field put fun(self, number: integer, record: table): any, string?  keeps a
 ---  record (kadenza.StoredRecord), in place of what is under the number. What a
----  record is to survive, it must survive when this returns
+---  record is to survive, it survives when this, or `commit`, has returned
 ---@field get fun(self, number: integer): table?, string?  returns the record;
 ---  nil alone if it is lost: the node forgets it then
 ---@field remove fun(self, number: integer): any, string?  removes the record,
@@ -65,10 +65,13 @@ local M = {}
 ---@field touch? fun(self, number: integer, times: table): any, string?
 ---  replaces the times, origin and seed of a record by those of a table
 ---  (kadenza.StoredTimes); without it the record is got and put again
+---@field commit? fun(self): any, string?  makes all changes before it durable,
+---  at the end of a turn of the node that has some; their senders are answered
+---  after it
 ---@field close? fun(self)  called once, when the node has ended
 
 local NEEDED <const> = { "put", "get", "remove" }
-local OPTIONAL <const> = { "each", "touch", "close" }
+local OPTIONAL <const> = { "each", "touch", "commit", "close" }
 
 --- Raises for a value that is no store.
 ---@param store any

@@ -160,6 +160,7 @@ local FRAMES <const> = {
   ["kadenza.sim.scenario"] = { run_as_scenario },
   ["kadenza.testing"] = { run_as_spec, run_with_policy },
   ["kadenza.testing.Policy"] = { run_with_policy },
+  ["kad.box"] = { run },
   ["kad.log"] = { run },
   ["kad.loop"] = { run },
   ["kadenza.blob"] = { function(text)

@@ -5,41 +5,14 @@ local stores = require("support.store")
 local support = require("tests.spec.support")
 
 local logged_by = stores.logged_by
+local messages_with = stores.messages_with
 local new_store = stores.new
+local with_holder = stores.with_holder
 local spec = support.spec
 local assert_blames_caller = support.assert_blames_caller
 
 local LISTEN <const> = "20.0.0.1:6881"
 local LONG <const> = "a value of more than 18 bytes"
-
--- Runs `fn(holder, client)` as a task: `holder` has the store.
-local function with_holder(store, fn)
-  local net <close> = kad.sim({ seed = 1 })
-  net:perform(function()
-    local holder = assert(kad.node({ listen = LISTEN, store = store }))
-    local client = assert(kad.node({ listen = "20.0.1.1:6881",
-      read_only = true }))
-    assert(client:bootstrap(LISTEN))
-    fn(holder, client)
-  end)
-end
-
--- Runs `fn` with a store whose methods are `broken`, and returns the messages
--- that were logged.
-local function messages_with(broken, fn)
-  local store = new_store({}, broken)
-  local messages = {}
-  local events = logged_by(function()
-    with_holder(store, function(holder, client)
-      fn(holder, client, store)
-    end)
-  end)
-  for i, event in ipairs(events) do
-    messages[i] = ("%s: %s: %s"):format(event.message,
-      event.fields.call or "", event.fields.error or "")
-  end
-  return messages, store
-end
 
 local KEY <const> = kad.key("a")
 

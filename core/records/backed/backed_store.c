@@ -357,6 +357,18 @@ static kad_record_handle backed_victim(void *state, const struct kad_id *self) {
   return kad_store_victim(backed->index, self);
 }
 
+static void backed_commit(void *state, kad_time_ms now,
+                          void (*committed)(void *data, int status),
+                          void *data) {
+  struct backed *backed = state;
+  const int status = backed->backend.commit(backed->backend.state);
+  (void)now;
+  (void)succeeds(backed, status);
+  if (committed != NULL) {
+    committed(data, status);
+  }
+}
+
 static size_t backed_count_signed(void *state, const uint8_t *publisher) {
   const struct backed *backed = state;
   return kad_store_count_signed(backed->index, publisher);
@@ -373,6 +385,9 @@ static void backed_close(void *state) {
   const struct kad_allocator allocator = backed->allocator;
   for (size_t left = backed->retries.count; left > 0; left--) {
     retry_one(backed);
+  }
+  if (backed->backend.commit != NULL) {
+    (void)backed->backend.commit(backed->backend.state);
   }
   if (backed->backend.close != NULL) {
     backed->backend.close(backed->backend.state);
@@ -421,6 +436,7 @@ int kad_backed_store_new(const struct kad_backend *backend,
   }
   backed->store = functions;
   backed->store.state = backed;
+  backed->store.commit = backend->commit != NULL ? backed_commit : NULL;
   backed->backend = *backend;
   backed->allocator = *allocator;
   if (kad_memory_store_new(allocator, secret, &backed->index) != 0) {

@@ -6,10 +6,11 @@
 --       store = assert(sqlite_store.open("records.db")),
 --     })
 --
--- A change is in the database's log when a method returns: it survives the end
--- of the process, however that comes. With `synchronous` NORMAL, a power
+-- The changes of a turn of the node share a transaction. When `commit` returns
+-- they are in the database's log, and survive the end of the process, however
+-- that comes. With `synchronous` NORMAL, a power
 -- failure may lose the latest changes, not the database; FULL loses nothing,
--- and takes one write to the disk for each change.
+-- and takes one write to the disk for each turn.
 
 local luasql = require("luasql.sqlite3")
 
@@ -111,6 +112,18 @@ local function execute(self, sql)
   return result, result == nil and (message or "SQLite failed") or nil
 end
 
+-- Executes a change, in the transaction of this turn.
+local function change(self, sql)
+  if not self.is_changing then
+    local begun, message = execute(self, "BEGIN IMMEDIATE")
+    if not begun then
+      return nil, message
+    end
+    self.is_changing = true
+  end
+  return execute(self, sql)
+end
+
 -- Executes a query, and returns its first row, a list; false if it has none.
 local function fetch_one(self, sql)
   local cursor, message = execute(self, sql)
@@ -129,7 +142,7 @@ function Store:put(number, record)
   for i, name in ipairs(NAMES) do
     values[i + 1] = quote(name, record[name])
   end
-  return execute(self, PUT .. "(" .. table.concat(values, ", ") .. ")")
+  return change(self, PUT .. "(" .. table.concat(values, ", ") .. ")")
 end
 
 function Store:get(number)
@@ -142,7 +155,7 @@ function Store:get(number)
 end
 
 function Store:remove(number)
-  return execute(self, ("DELETE FROM records WHERE number = %d"):format(number))
+  return change(self, ("DELETE FROM records WHERE number = %d"):format(number))
 end
 
 function Store:touch(number, times)
@@ -150,7 +163,7 @@ function Store:touch(number, times)
   for i, name in ipairs(TIMES) do
     changes[i] = name .. " = " .. quote(name, times[name])
   end
-  return execute(self, ("UPDATE records SET %s WHERE number = %d"):format(
+  return change(self, ("UPDATE records SET %s WHERE number = %d"):format(
     table.concat(changes, ", "), number))
 end
 
@@ -172,7 +185,17 @@ function Store:each()
   end })
 end
 
+function Store:commit()
+  if not self.is_changing then
+    return true
+  end
+  local committed, message = execute(self, "COMMIT")
+  self.is_changing = not committed
+  return committed, message
+end
+
 function Store:close()
+  self:commit()
   self.connection:close()
   self.environment:close()
 end

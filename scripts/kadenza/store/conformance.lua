@@ -264,8 +264,11 @@ end)
 
 ----------------------------------------------------------------- restart --
 
--- Closes a store and returns it after a restart.
+-- Commits and closes a store, and returns it after a restart.
 local function restart(store, factory)
+  if store.commit then
+    call(store, "commit")
+  end
   if store.close then
     store:close()
   end

@@ -1,8 +1,12 @@
 --- Record stores in tables, for specs.
 
+local kad = require("kadenza")
 local log = require("kadenza.log")
 
 local M = {}
+
+--- The address of the node that has the store.
+M.LISTEN = "20.0.0.1:6881"
 
 --- Makes a store in the table `records`, whose methods `broken` replaces; false
 --- removes one.
@@ -42,6 +46,35 @@ function M.logged_by(fn)
   end })
   fn()
   return events
+end
+
+--- Runs `fn(holder, client)` as a task: `holder` has the store.
+function M.with_holder(store, fn)
+  local net <close> = kad.sim({ seed = 1 })
+  net:perform(function()
+    local holder = assert(kad.node({ listen = M.LISTEN, store = store }))
+    local client = assert(kad.node({ listen = "20.0.1.1:6881",
+      read_only = true }))
+    assert(client:bootstrap(M.LISTEN))
+    fn(holder, client)
+  end)
+end
+
+--- Runs `fn(holder, client, store)` with a store whose methods are
+--- `broken`, and returns the messages that were logged.
+function M.messages_with(broken, fn)
+  local store = M.new({}, broken)
+  local messages = {}
+  local events = M.logged_by(function()
+    M.with_holder(store, function(holder, client)
+      fn(holder, client, store)
+    end)
+  end)
+  for i, event in ipairs(events) do
+    messages[i] = ("%s: %s: %s"):format(event.message,
+      event.fields.call or "", event.fields.error or "")
+  end
+  return messages, store
 end
 
 return M

@@ -287,6 +287,35 @@ static void changes_that_fail_without_end_are_bounded(void **state) {
   assert_true(fixture.counting.bytes < 65536);
 }
 
+static void note_status(void *data, int status) {
+  int *const statuses = data;
+  statuses[0]++;
+  statuses[1] = status;
+}
+
+static void commit_is_that_of_the_backend(void **state) {
+  (void)state;
+  int statuses[2] = {0, 7};
+  store->commit(store->state, 1, note_status, statuses);
+  assert_int_equal(statuses[0], 1);
+  assert_int_equal(statuses[1], 0);
+  backend.commit_error = KAD_ESYSTEM;
+  store->commit(store->state, 2, note_status, statuses);
+  assert_int_equal(statuses[1], KAD_ESYSTEM);
+  store->commit(store->state, 3, NULL, NULL);
+  assert_int_equal(backend.commits, 3);
+  assert_int_equal(kad_store_failures(store), 2);
+}
+
+static void backend_without_commit_needs_none(void **state) {
+  (void)state;
+  static struct kad_array_backend simple;
+  struct kad_store *made =
+      kad_array_backend_open_simple(&simple, &fixture.counting.allocator);
+  assert_null(made->commit);
+  kad_backed_store_free(made);
+}
+
 /* ----------------------------------------------------------- restarting -- */
 
 static void restored_records_are_as_before(void **state) {
@@ -429,6 +458,8 @@ int main(void) {
       WITH_STORE(removal_that_failed_is_tried_again),
       WITH_STORE(times_that_were_not_kept_are_tried_again),
       WITH_STORE(changes_that_fail_without_end_are_bounded),
+      WITH_STORE(commit_is_that_of_the_backend),
+      WITH_STORE(backend_without_commit_needs_none),
       WITH_STORE(restored_records_are_as_before),
       WITH_STORE(numbers_continue_after_the_restored_ones),
       WITH_STORE(invalid_records_are_not_restored),
