@@ -13,6 +13,26 @@ void kad_held_age(const struct kad_record_meta *meta, kad_time_ms now,
   record->is_seed = meta->is_seed;
 }
 
+/* Sets the list to no records. */
+static void set_empty(struct kad_held_list *list) {
+  list->records = list->few;
+  list->handles = list->few_handles;
+  list->count = 0;
+  list->cap = 0;
+}
+
+/* Gets memory for as many records as are held. Returns 0 or KAD_ENOMEM. */
+static int allocate(const struct kad_node *node, struct kad_held_list *list) {
+  const struct kad_allocator *allocator = &node->env.allocator;
+  list->handles = kad_alloc(allocator, list->cap * sizeof *list->handles);
+  list->records = kad_alloc(allocator, list->cap * sizeof *list->records);
+  if (list->handles == NULL || list->records == NULL) {
+    kad_held_list_free(node, list);
+    return KAD_ENOMEM;
+  }
+  return 0;
+}
+
 int kad_held_list_read(const struct kad_node *node,
                        const struct kad_record *record,
                        const struct kad_type *type,
@@ -20,22 +40,17 @@ int kad_held_list_read(const struct kad_node *node,
   const struct kad_store *store = node->store;
   size_t cap =
       type->max_values < KAD_HELD_MAX ? type->max_values : KAD_HELD_MAX;
-  *list = (struct kad_held_list){0};
-  size_t found = kad_store_find(store, &record->key, record->type, 0, NULL, 0);
+  set_empty(list);
+  size_t found = kad_store_find(store, &record->key, record->type, 0,
+                                list->few_handles, KAD_HELD_FEW);
   list->cap = found < cap ? found : cap;
-  if (list->cap == 0) {
-    return 0;
+  if (list->cap > KAD_HELD_FEW) {
+    if (allocate(node, list) != 0) {
+      return KAD_ENOMEM;
+    }
+    (void)kad_store_find(store, &record->key, record->type, 0, list->handles,
+                         list->cap);
   }
-  list->handles =
-      kad_alloc(&node->env.allocator, list->cap * sizeof *list->handles);
-  list->records =
-      kad_alloc(&node->env.allocator, list->cap * sizeof *list->records);
-  if (list->handles == NULL || list->records == NULL) {
-    kad_held_list_free(node, list);
-    return KAD_ENOMEM;
-  }
-  (void)kad_store_find(store, &record->key, record->type, 0, list->handles,
-                       list->cap);
   for (size_t i = 0; i < list->cap; i++) {
     struct kad_held held;
     if (kad_store_read(store, list->handles[i], &held)) {
@@ -49,9 +64,11 @@ int kad_held_list_read(const struct kad_node *node,
 
 void kad_held_list_free(const struct kad_node *node,
                         struct kad_held_list *list) {
-  kad_release(&node->env.allocator, list->handles,
-              list->cap * sizeof *list->handles);
-  kad_release(&node->env.allocator, list->records,
-              list->cap * sizeof *list->records);
-  *list = (struct kad_held_list){0};
+  if (list->cap > KAD_HELD_FEW) {
+    kad_release(&node->env.allocator, list->handles,
+                list->cap * sizeof *list->handles);
+    kad_release(&node->env.allocator, list->records,
+                list->cap * sizeof *list->records);
+  }
+  set_empty(list);
 }

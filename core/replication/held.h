@@ -8,16 +8,19 @@
 #include "records/store.h"
 
 enum {
-  KAD_HELD_MAX = KAD_VALUES_MAX /* records of a type and key that are read */
+  KAD_HELD_MAX = KAD_VALUES_MAX, /* records of a type and key that are read */
+  KAD_HELD_FEW = 4               /* records that need no memory */
 };
 
 /* The records of one type under one key, newest first, with `ttl` and `age`
- * set. Their slices borrow the store until its next change. */
+ * set. Their slices borrow the store until its next change. Must not move. */
 struct kad_held_list {
   struct kad_record *records;
   kad_record_handle *handles;
   size_t count;
   size_t cap; /* of both arrays */
+  struct kad_record few[KAD_HELD_FEW];
+  kad_record_handle few_handles[KAD_HELD_FEW];
 };
 
 /* Reads the records with the key and the type of `record`. `type` is the type

@@ -426,7 +426,7 @@ static bool memory_read(void *state, kad_record_handle handle,
 static size_t memory_find(void *state, const struct kad_id *key,
                           struct kad_slice type, size_t skip,
                           kad_record_handle *handles, size_t cap) {
-  const struct memory *memory = state;
+  struct memory *memory = state;
   if (kad_peers_is_type(type)) {
     return kad_peers_find(&memory->peers, key, skip, handles, cap);
   }

@@ -108,7 +108,7 @@ int kad_peers_replace(struct kad_peers *peers,
   return 0;
 }
 
-size_t kad_peers_find(const struct kad_peers *peers, const struct kad_id *key,
+size_t kad_peers_find(struct kad_peers *peers, const struct kad_id *key,
                       size_t skip, kad_record_handle *handles, size_t cap) {
   const uint32_t number = kad_swarms_find(&peers->swarms, key);
   if (number == KAD_NO_ITEM) {

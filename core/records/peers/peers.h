@@ -53,7 +53,7 @@ KAD_MUST_CHECK int kad_peers_replace(struct kad_peers *peers,
 
 /* Returns the number of rows under `key`, and copies handles as `find` of a
  * store does. */
-size_t kad_peers_find(const struct kad_peers *peers, const struct kad_id *key,
+size_t kad_peers_find(struct kad_peers *peers, const struct kad_id *key,
                       size_t skip, kad_record_handle *handles, size_t cap);
 
 /* Returns the number of peers of the host of `origin`, entries not included. */

@@ -43,6 +43,7 @@ void kad_swarms_init(struct kad_swarms *swarms, const uint8_t *secret) {
   *swarms = (struct kad_swarms){
       .secret = secret,
       .free = KAD_NO_ITEM,
+      .found = KAD_NO_ITEM,
       .hint = {.number = KAD_NO_ITEM},
       .map = {.state = swarms, .link = link_of, .hash = hash_of},
       .due = {.state = swarms, .before = is_due_before, .place = place_of},
@@ -80,9 +81,21 @@ static uint32_t find_hashed(const struct kad_swarms *swarms,
   return number;
 }
 
-uint32_t kad_swarms_find(const struct kad_swarms *swarms,
-                         const struct kad_id *key) {
-  return find_hashed(swarms, key, hash_id(swarms, key));
+/* Returns true if the swarm that was found last has this key. A query asks for
+ * one swarm several times, and hashing its key would take most of that. */
+static bool is_found(const struct kad_swarms *swarms,
+                     const struct kad_id *key) {
+  const struct kad_swarm *swarm = swarms->found < swarms->used
+                                      ? kad_swarms_at(swarms, swarms->found)
+                                      : NULL;
+  return swarm != NULL && kad_id_equal(&swarm->key, key);
+}
+
+uint32_t kad_swarms_find(struct kad_swarms *swarms, const struct kad_id *key) {
+  if (!is_found(swarms, key)) {
+    swarms->found = find_hashed(swarms, key, hash_id(swarms, key));
+  }
+  return swarms->found;
 }
 
 /* Makes room for one more swarm. */
@@ -114,8 +127,7 @@ static uint32_t take_slot(struct kad_swarms *swarms) {
 int kad_swarms_open(struct kad_swarms *swarms,
                     const struct kad_allocator *allocator,
                     const struct kad_id *key, uint32_t *number) {
-  const uint64_t hash = hash_id(swarms, key);
-  *number = find_hashed(swarms, key, hash);
+  *number = kad_swarms_find(swarms, key);
   if (*number != KAD_NO_ITEM) {
     return 0;
   }
@@ -128,7 +140,7 @@ int kad_swarms_open(struct kad_swarms *swarms,
   }
   *number = take_slot(swarms);
   swarms->slots[*number].swarm = swarm;
-  kad_item_map_add(&swarms->map, hash, *number);
+  kad_item_map_add(&swarms->map, hash_id(swarms, key), *number);
   kad_item_heap_add(&swarms->due, *number);
   swarms->count++;
   swarms->bytes += SWARM_OVERHEAD;
@@ -181,15 +193,19 @@ kad_record_handle kad_swarms_handle(const struct kad_swarms *swarms,
   return (uint64_t)absolute << SERIAL_SHIFT | (number | swarm_bit);
 }
 
-/* Reads the row with this serial if it is the one that was read last or the
+/* Reads the row with this serial if it is the one that was read last, or the
  * next older one: who has found rows reads them in their order. */
 static bool read_hinted(const struct kad_swarms *swarms, uint32_t number,
                         uint32_t serial, struct kad_swarm_row *row) {
   const struct kad_swarm *swarm = kad_swarms_at(swarms, number);
-  if (swarms->hint.number != number || swarms->hint.begin == 0) {
+  const struct kad_swarm_hint *hint = &swarms->hint;
+  if (hint->number != number) {
     return false;
   }
-  kad_swarm_read(swarm, swarms->hint.begin, row);
+  kad_swarm_read(swarm, hint->end, row);
+  if (row->serial != serial && hint->begin > 0) {
+    kad_swarm_read(swarm, hint->begin, row);
+  }
   return row->serial == serial;
 }
 
@@ -206,7 +222,7 @@ bool kad_swarms_read(struct kad_swarms *swarms, kad_record_handle handle,
       !kad_swarm_find(kad_swarms_at(swarms, *number), serial, row)) {
     return false;
   }
-  swarms->hint = (struct kad_swarm_hint){*number, row->begin};
+  swarms->hint = (struct kad_swarm_hint){*number, row->begin, row->end};
   return true;
 }
 

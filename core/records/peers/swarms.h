@@ -14,10 +14,11 @@ struct kad_swarm_slot {
   uint32_t next_free;
 };
 
-/* A row that was read last. */
+/* The row that was read last. */
 struct kad_swarm_hint {
-  uint32_t number;
+  uint32_t number; /* of its swarm; KAD_NO_ITEM: rows have moved */
   uint32_t begin;
+  uint32_t end;
 };
 
 /* The swarms. Must not move after kad_swarms_init. */
@@ -32,6 +33,7 @@ struct kad_swarms {
   size_t bytes; /* upper bound of the memory of all swarms */
   uint32_t free;
   uint32_t first; /* of new slots; no older handle has it or a later serial */
+  uint32_t found; /* the swarm that was found last, if it is there */
   struct kad_swarm_hint hint;
   struct kad_item_map map;
   struct kad_item_heap due;
@@ -45,8 +47,7 @@ void kad_swarms_clear(struct kad_swarms *swarms,
                       const struct kad_allocator *allocator);
 
 /* Returns the number of the swarm of `key`, or KAD_NO_ITEM. */
-uint32_t kad_swarms_find(const struct kad_swarms *swarms,
-                         const struct kad_id *key);
+uint32_t kad_swarms_find(struct kad_swarms *swarms, const struct kad_id *key);
 
 /* Returns a swarm that is in use. */
 static inline struct kad_swarm *kad_swarms_at(const struct kad_swarms *swarms,
