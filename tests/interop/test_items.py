@@ -12,9 +12,10 @@ from itertools import product
 import findings
 from case import InteropTest
 from driver import Refused, ask_all
-from kinds import ITEMS, with_feature
+from kinds import ITEMS, KADENZA, LIBTORRENT, MAINLINE, with_feature
 
 NODES = 8
+TELL_OF_CAS = (KADENZA, MAINLINE)  # the others keep error 301 to themselves
 
 # RFC 8032, section 7.1: the seeds and public keys of its first tests.
 KEYS = (
@@ -55,6 +56,7 @@ class Item:
     key: tuple = None
     salt: bytes = b""
     seq: int = None
+    cas: int = None
 
     @property
     def target(self):
@@ -69,6 +71,8 @@ class Item:
         if not self.key:
             return "put_immutable", value
         seed = {"seed": self.key[0], "seq": self.seq}
+        if self.cas is not None:
+            seed["cas"] = self.cas
         return "put_mutable", {**self.getting[1], **seed, **value}
 
     @property
@@ -88,10 +92,10 @@ def make_immutable(clients):
     ]
 
 
-def make_mutable(clients, features, salt, seq):
+def make_mutable(clients, features, salt, seq, cas=None):
     """Returns an item of each client under a key of its own."""
     return [
-        Item(client, features, os.urandom(100), key, salt, seq)
+        Item(client, features, os.urandom(100), key, salt, seq, cas)
         for client, key in zip(clients, KEYS)
     ]
 
@@ -178,6 +182,29 @@ class Items(InteropTest):
         # Each key is another client's now.
         updaters = [*getters[1:], getters[0]]
         updates = make_mutable(updaters, findings.UPDATED, b"old", 2)
+        self.put_all(updates)
+        self.stop_all(getters)
+
+        self.check_all_get(self.start_all(), updates)
+
+    def test_a_put_replaces_only_the_version_that_it_names(self):
+        """BEP 44, "CAS": our nodes refuse others, with error 301."""
+        # libtorrent puts no `cas`, and chooses `seq` itself.
+        self.kinds = [kind for kind in self.kinds if kind is not LIBTORRENT]
+        putters = self.start_all()
+        items = make_mutable(putters, findings.MUTABLE, b"cas", 2)
+        self.put_all(items)
+        stale = make_mutable(putters, findings.MUTABLE, b"cas", 4, cas=1)
+        results = ask_all((item.client, *item.putting) for item in stale)
+        for item, result in zip(stale, results):
+            if item.client.kind in TELL_OF_CAS:
+                with self.subTest("is told", puts=item.client.name):
+                    self.assertIsInstance(result, Refused)
+        self.stop_all(putters)
+
+        getters = self.start_all()
+        self.check_all_get(getters, items)
+        updates = make_mutable(getters, findings.MUTABLE, b"cas", 3, cas=2)
         self.put_all(updates)
         self.stop_all(getters)
 
