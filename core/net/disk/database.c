@@ -93,6 +93,14 @@ static int prepare_lock(const char *path) {
   return error;
 }
 
+/* A walk goes through the whole file, in no order of its pages. */
+static void read_ahead(const struct kad_database *database) {
+  int fd;
+  if (mdb_env_get_fd(database->env, &fd) == 0) {
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
+  }
+}
+
 /* Makes a file that was cut as long as LMDB takes it to be: what is missing
  * reads as zeros, which is no page, instead of ending the process with a
  * signal. Pages at the end that are free need not have been written. */
@@ -160,6 +168,10 @@ int kad_database_open(struct kad_database *database, const char *path,
                       bool is_read_only, uint64_t max_bytes) {
   const struct call call = {0};
   memset(database, 0, sizeof *database);
+  if (snprintf(database->path, sizeof database->path, "%s", path) >=
+      (int)sizeof database->path) {
+    return ENAMETOOLONG;
+  }
   database->max_bytes = max_bytes;
   database->is_read_only = is_read_only;
   int error = is_read_only ? 0 : prepare_lock(path);
@@ -170,6 +182,7 @@ int kad_database_open(struct kad_database *database, const char *path,
     error = open_env(database, path, is_read_only);
   }
   if (error == 0) {
+    read_ahead(database);
     error = guard(database, run_open_dbi, &call);
   }
   if (error != 0) {
@@ -423,11 +436,25 @@ static int grow(struct kad_database *database) {
                                           : database->max_bytes));
 }
 
+/* After a write of its head has failed, LMDB refuses everything until the file
+ * is opened again. */
+static int reopen(struct kad_database *database) {
+  char path[KAD_DATABASE_PATH_MAX];
+  memcpy(path, database->path, sizeof path);
+  kad_database_close(database);
+  return kad_database_open(database, path, false, database->max_bytes);
+}
+
 int kad_database_apply(struct kad_database *database,
                        const struct kad_change_list *list,
                        const struct kad_database_info *info) {
   const struct call call = {.list = list, .info = info};
-  int error = guard(database, run_apply, &call);
+  int error = database->env == NULL ? reopen(database) : 0;
+  error = error == 0 ? guard(database, run_apply, &call) : error;
+  if (error == MDB_PANIC) {
+    error = reopen(database);
+    error = error == 0 ? guard(database, run_apply, &call) : error;
+  }
   while (error == MDB_MAP_FULL || error == MDB_MAP_RESIZED) {
     error = error == MDB_MAP_FULL ? grow(database)
                                   : mdb_env_set_mapsize(database->env, 0);

@@ -21,6 +21,7 @@
 
 enum {
   KAD_DATABASE_VERSION = 1,
+  KAD_DATABASE_PATH_MAX = 4200, /* bytes */
   KAD_DATABASE_CORRUPT = MDB_CORRUPTED,
   KAD_DATABASE_FOREIGN = MDB_INVALID,            /* the file is none of LMDB */
   KAD_DATABASE_OTHER_LMDB = MDB_VERSION_MISMATCH /* another format of LMDB */
@@ -38,6 +39,7 @@ struct kad_database_info {
 
 struct kad_database {
   MDB_env *env; /* NULL: closed */
+  char path[KAD_DATABASE_PATH_MAX];
   MDB_dbi dbi;
   uint64_t max_bytes;
   bool is_read_only;

@@ -33,7 +33,7 @@ enum kad_durable_cause {
 };
 
 enum {
-  KAD_DURABLE_SEGMENT_BYTES = 8 << 20,      /* of a long segment */
+  KAD_DURABLE_SEGMENT_BYTES = 1 << 20,      /* of a long segment */
   KAD_DURABLE_SEGMENT_MS = 60000,           /* age of an old one */
   KAD_DURABLE_SEGMENT_MAX_BYTES = 64 << 20, /* then stores are refused */
   KAD_DURABLE_BATCH_BYTES = 1 << 20, /* of changes for which no commit waits */
