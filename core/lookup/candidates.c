@@ -3,11 +3,11 @@
 #include "base/address.h"
 #include "base/array.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum {
-  GROWTH = 32,   /* candidates by which the array grows */
-  MISLEADING = 3 /* dead contacts that a misleading candidate named */
+  GROWTH = 32 /* candidates by which the array grows */
 };
 
 void kad_candidates_deinit(struct kad_candidates *candidates,
@@ -16,9 +16,9 @@ void kad_candidates_deinit(struct kad_candidates *candidates,
   *candidates = (struct kad_candidates){0};
 }
 
-/* Returns the place of `id` in the order of distance. */
-static size_t find_place(const struct kad_candidates *candidates,
-                         const struct kad_id *target, const struct kad_id *id) {
+size_t kad_candidates_place(const struct kad_candidates *candidates,
+                            const struct kad_id *target,
+                            const struct kad_id *id) {
   size_t low = 0;
   size_t high = candidates->count;
   while (low < high) {
@@ -30,18 +30,6 @@ static size_t find_place(const struct kad_candidates *candidates,
     }
   }
   return low;
-}
-
-static bool is_known(const struct kad_candidates *candidates,
-                     const struct kad_contact *contact) {
-  for (size_t i = 0; i < candidates->count; i++) {
-    const struct kad_contact *other = &candidates->items[i].contact;
-    if (kad_id_equal(&other->id, &contact->id) ||
-        kad_address_equal(&other->address, &contact->address)) {
-      return true;
-    }
-  }
-  return false;
 }
 
 /* Makes room for a candidate at `place`. Returns false if there is none. */
@@ -62,32 +50,35 @@ static bool make_room(struct kad_candidates *candidates,
                            candidates->cap + GROWTH) == 0;
 }
 
-bool kad_candidates_add(struct kad_candidates *candidates,
-                        const struct kad_allocator *allocator,
-                        const struct kad_id *target,
-                        const struct kad_candidate *made) {
-  const size_t place = find_place(candidates, target, &made->contact.id);
-  if (is_known(candidates, &made->contact) ||
+struct kad_candidate *kad_candidates_add(struct kad_candidates *candidates,
+                                         const struct kad_allocator *allocator,
+                                         const struct kad_id *target,
+                                         const struct kad_candidate *made) {
+  assert(candidates->cap == 0 || candidates->items != NULL);
+  const size_t place =
+      kad_candidates_place(candidates, target, &made->contact.id);
+  if (kad_candidates_find(candidates, target, &made->contact) != NULL ||
       !make_room(candidates, allocator, place)) {
-    return false;
+    return NULL;
   }
   memmove(&candidates->items[place + 1], &candidates->items[place],
           (candidates->count - place) * sizeof *candidates->items);
   candidates->items[place] = *made;
   candidates->count++;
-  return place == 0;
+  return &candidates->items[place];
 }
 
 struct kad_candidate *kad_candidates_find(
     const struct kad_candidates *candidates, const struct kad_id *target,
     const struct kad_contact *contact) {
-  const size_t place = find_place(candidates, target, &contact->id);
-  return place < candidates->count &&
-                 kad_contact_equal(&candidates->items[place].contact, contact)
-             ? &candidates->items[place]
-             : NULL;
-}
-
-bool kad_candidate_misleads(const struct kad_candidate *candidate) {
-  return candidate->named_live == 0 && candidate->named_dead >= MISLEADING;
+  size_t place = kad_candidates_place(candidates, target, &contact->id);
+  for (; place < candidates->count &&
+         kad_id_equal(&candidates->items[place].contact.id, &contact->id);
+       place++) {
+    struct kad_candidate *candidate = &candidates->items[place];
+    if (kad_address_equal(&candidate->contact.address, &contact->address)) {
+      return candidate;
+    }
+  }
+  return NULL;
 }

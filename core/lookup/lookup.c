@@ -73,6 +73,7 @@ static bool add_candidate(struct kad_node *node, struct kad_lookup *lookup,
   }
   struct kad_candidate made = {.contact = *contact,
                                .hop = 1,
+                               .named = KAD_CANDIDATE_OWN,
                                .is_secure = is_secure(node, contact),
                                .cost = estimate_cost(node, lookup, contact)};
   if (source != NULL) {
@@ -81,10 +82,21 @@ static bool add_candidate(struct kad_node *node, struct kad_lookup *lookup,
     }
     made.heard_from = source->contact;
     made.hop = source->hop + 1;
+    made.named = 1;
+    made.named_by = source->step;
   }
-  return kad_candidates_add(&lookup->paths.path[number].candidates,
-                            &node->env.allocator, &lookup->config.target,
-                            &made);
+  const struct kad_candidate *added =
+      kad_paths_add(&lookup->paths, &node->env.allocator, number, &made);
+  return added != NULL &&
+         added == lookup->paths.path[number].candidates.items &&
+         added->state == KAD_CANDIDATE_HEARD;
+}
+
+static struct kad_candidate *find_candidate(const struct kad_lookup *lookup,
+                                            uint32_t number,
+                                            const struct kad_contact *contact) {
+  return kad_candidates_find(&lookup->paths.path[number].candidates,
+                             &lookup->config.target, contact);
 }
 
 /* Returns the candidate that `query` asked, on the path of its tag. Candidates
@@ -92,8 +104,7 @@ static bool add_candidate(struct kad_node *node, struct kad_lookup *lookup,
 static struct kad_candidate *asked_candidate(const struct kad_lookup *lookup,
                                              const struct kad_query *query) {
   struct kad_candidate *candidate =
-      kad_candidates_find(&lookup->paths.path[query->tag].candidates,
-                          &lookup->config.target, &query->to);
+      find_candidate(lookup, query->tag, &query->to);
   assert(candidate != NULL);
   return candidate;
 }
@@ -186,7 +197,8 @@ static void handle_reply(struct kad_node *node, struct kad_lookup *lookup,
     }
   }
   if (lacks_contacts) {
-    send_find_node(node, lookup, query->tag, asked_candidate(lookup, query));
+    send_find_node(node, lookup, query->tag,
+                   find_candidate(lookup, query->tag, &source.contact));
   }
 }
 
@@ -225,6 +237,27 @@ static void handle_error(struct kad_node *node, struct kad_lookup *lookup,
   }
 }
 
+/* Handles the reply of another id than `candidate` has: the contact that named
+ * it is wrong, but the node that is there has answered the query. */
+static void handle_other_id(struct kad_node *node, struct kad_lookup *lookup,
+                            struct kad_candidate *candidate,
+                            const struct kad_query *query,
+                            const struct kad_message *reply) {
+  const struct kad_contact answered = {.id = reply->id,
+                                       .address = query->to.address};
+  const uint32_t step = candidate->step;
+  const struct kad_candidate *source =
+      find_candidate(lookup, query->tag, &candidate->heard_from);
+  kad_paths_set(&lookup->paths, query->tag, candidate, KAD_CANDIDATE_FAILED);
+  (void)add_candidate(node, lookup, query->tag, &answered, source);
+  candidate = find_candidate(lookup, query->tag, &answered);
+  if (candidate != NULL) {
+    candidate->step = step;
+    lookup->steps[step].contact = answered;
+    handle_reply(node, lookup, candidate, query, reply);
+  }
+}
+
 /* Handles an event of a query. An error is an answer without contacts: the
  * contact is alive, but does not support the method. A timeout of find_node
  * after a custom query changes nothing: the contact has answered that. */
@@ -248,6 +281,10 @@ static void on_query_event(struct kad_node *node, struct kad_query *query,
     handle_error(node, lookup, candidate, query, message);
     break;
   case KAD_QUERY_TIMEOUT:
+    if (message != NULL && !candidate->asked_find_node) {
+      handle_other_id(node, lookup, candidate, query, message);
+      break;
+    }
     kad_paths_set(&lookup->paths, query->tag, candidate,
                   candidate->asked_find_node ? KAD_CANDIDATE_ANSWERED
                                              : KAD_CANDIDATE_FAILED);
@@ -294,14 +331,11 @@ static uint32_t max_steps(const struct kad_lookup *lookup) {
   return share > least ? share : least;
 }
 
-/* Adds the query to `candidate` to the steps. Returns false when out of memory,
- * or when the path has sent all its queries. */
+/* Adds the query to `candidate` to the steps. Returns false when out of memory.
+ */
 static bool add_step(struct kad_node *node, struct kad_lookup *lookup,
                      uint32_t number, struct kad_candidate *candidate) {
   struct kad_path *path = &lookup->paths.path[number];
-  if (path->asked >= max_steps(lookup)) {
-    return false;
-  }
   if (lookup->step_count == lookup->step_cap &&
       KAD_ARRAY_RESERVE(&node->env.allocator, &lookup->steps, &lookup->step_cap,
                         lookup->step_cap + GROWTH) != 0) {
@@ -327,25 +361,33 @@ static void ask_candidate(struct kad_node *node, struct kad_lookup *lookup,
                 sent ? KAD_CANDIDATE_ASKED : KAD_CANDIDATE_FAILED);
 }
 
-/* Asks the next candidates of a path. Returns its state then. */
+/* Asks the next candidates of a path. Returns its state then: it has ended,
+ * too, when it has asked as many as it may. */
 static struct kad_path_view advance_path(struct kad_node *node,
                                          struct kad_lookup *lookup,
                                          uint32_t number) {
   struct kad_path *path = &lookup->paths.path[number];
   uint32_t k = lookup->config.k;
   uint32_t alpha = lookup->config.alpha;
+  const uint32_t most = max_steps(lookup);
   uint32_t parallel = path->fruitless >= alpha ? k : alpha;
   struct kad_path_view view = kad_paths_view(&lookup->paths, number, k);
-  while (view.next != NULL && (path->in_flight < parallel || path->burst > 0)) {
+  while (view.next != NULL && path->asked < most &&
+         (path->in_flight < parallel || path->burst > 0)) {
     path->burst -= path->burst > 0;
     ask_candidate(node, lookup, number, view.next);
     view = kad_paths_view(&lookup->paths, number, k);
   }
   path->burst = 0;
+  if (path->asked >= most && path->in_flight == 0) {
+    view.reached = true;
+    view.over = true;
+  }
   return view;
 }
 
-/* Adds the distances that the lookup found to the estimated network size. */
+/* Adds the distances that the lookup found to the estimated network size,
+ * unless contacts are implausible by the present one. */
 static void add_to_network_size(struct kad_node *node,
                                 const struct kad_lookup *lookup) {
   const struct kad_lookup_config *config = &lookup->config;
@@ -353,6 +395,11 @@ static void add_to_network_size(struct kad_node *node,
   size_t count = kad_paths_closest(&lookup->paths, closest, config->k);
   if (!lookup->converged || count == 0) {
     return;
+  }
+  for (size_t i = 0; i < count; i++) {
+    if (closest[i]->is_implausible) {
+      return;
+    }
   }
   const struct kad_network_size_finding finding = {
       .target = &config->target,
@@ -446,6 +493,8 @@ int kad_lookup_start(struct kad_node *node,
   kad_paths_init(&made->paths, &config->target,
                  config->paths > 0 ? config->paths : 1,
                  node->config.allow_local);
+  made->paths.nodes = kad_network_size_estimate(
+      &node->network_size[kad_family_index(config->family)], made->started_at);
   made->paths.prefer_secure =
       node->config.secure_ids == KAD_SECURE_IDS_PREFER &&
       config->method != KAD_METHOD_FIND_NODE;

@@ -14,11 +14,23 @@
  * cannot take their places. Others are asked only while they are among the k
  * closest of all. Source: BEP 42 "Enforcement".
  *
+ * An address is asked once, on whichever path, and its answer decides which of
+ * its ids is right: that one has answered, the others have failed. An id that
+ * answers at several addresses counts once.
+ *
  * Only the two closest live candidates of a subnet count, on each path and
  * among all that have answered. Others are ignored as if they were dead.
  *
- * A candidate that named several dead contacts and no live one is misleading:
- * the other contacts that it named are asked only when no others are left.
+ * Doubtful candidates are asked only when a path has no others left and too few
+ * have answered. Candidates are doubtful that
+ *   - are implausible: so close to the target that in an overlay of this size
+ *     one lookup in a thousand has such a contact. They are the last holders.
+ *     Contacts of our table, and the one whose id is the target, are exempt;
+ *   - only misleading candidates named, directly or through others. A candidate
+ *     misleads that named several dead contacts, and no live one or, where
+ *     there are several paths, not more live ones than dead ones;
+ * and a candidate waits while more replies named its id at another address,
+ * where it may be.
  *
  * Tested by tests/sim/lookup_paths_test.c, tests/unit/lookup/lookup_test.c.
  * Source: S/Kademlia §4.4. */
@@ -40,6 +52,7 @@ struct kad_paths {
   bool allow_local; /* local addresses are exempt from subnet bounds */
   bool leaves_slow; /* slow candidates are not awaited */
   bool prefer_secure;
+  double nodes; /* of the overlay, estimated; 0: unknown */
   uint32_t count;
   struct kad_path path[KAD_PATHS_MAX]; /* only the first `count` are used */
 };
@@ -50,7 +63,9 @@ struct kad_path_view {
                                  that no path has asked, the closest among
                                  equals; or NULL */
   bool reached;               /* the k closest live candidates have answered,
-                                 and the k closest secure ones, if preferred */
+                                 and the k closest secure ones, if preferred;
+                                 or none is left, and k contacts have answered
+                                 on all paths together */
   bool over;                  /* no candidate is awaited any more */
 };
 
@@ -60,14 +75,22 @@ void kad_paths_init(struct kad_paths *paths, const struct kad_id *target,
 void kad_paths_deinit(struct kad_paths *paths,
                       const struct kad_allocator *allocator);
 
+/* Adds a copy of `made` to path `number`, with the state of its address, or
+ * notes that it was named again. Returns the new candidate, or NULL if there is
+ * none. Moves the other candidates. */
+struct kad_candidate *kad_paths_add(struct kad_paths *paths,
+                                    const struct kad_allocator *allocator,
+                                    uint32_t number,
+                                    const struct kad_candidate *made);
+
 /* Evaluates the k closest live candidates of path `number`. Farther ones
  * replace a slow one; the path waits for it only if fewer than k answer, and
  * unless it leaves slow ones. */
 struct kad_path_view kad_paths_view(const struct kad_paths *paths,
                                     uint32_t number, uint32_t k);
 
-/* Changes the state of a candidate of path `number`, and the counts of the
- * candidate that named it. */
+/* Changes the state of a candidate of path `number`, that of the others with
+ * its address, and the counts of the candidates that named them. */
 void kad_paths_set(struct kad_paths *paths, uint32_t number,
                    struct kad_candidate *candidate,
                    enum kad_candidate_state state);
@@ -78,7 +101,8 @@ size_t kad_paths_closest(const struct kad_paths *paths,
                          const struct kad_candidate **out, size_t cap);
 
 /* The same in the order in which they should hold a record: secure ones first,
- * if preferred. With `unasked`, also those that no path has asked. */
+ * if preferred, and implausible ones last. With `unasked`, also those that no
+ * path has asked. */
 size_t kad_paths_holders(const struct kad_paths *paths, bool unasked,
                          const struct kad_candidate **out, size_t cap);
 

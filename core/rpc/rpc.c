@@ -111,17 +111,20 @@ static kad_time_ms soft_timeout(const struct kad_node *node,
 
 static void on_timeout(struct kad_node *node, struct kad_timer *timer);
 
-static void end_unanswered(struct kad_node *node, struct kad_query *query) {
-  query->handler(node, query, KAD_QUERY_TIMEOUT, NULL);
+/* `reply` is that of another id than was asked, or NULL. */
+static void end_unanswered(struct kad_node *node, struct kad_query *query,
+                           const struct kad_message *reply) {
+  query->handler(node, query, KAD_QUERY_TIMEOUT, reply);
   free_query(node, query);
 }
 
 /* Ends a query that failed. Updates the table before it calls the handler. */
-static void fail_query(struct kad_node *node, struct kad_query *query) {
+static void fail_query(struct kad_node *node, struct kad_query *query,
+                       const struct kad_message *reply) {
   if (query->expects_id) {
     node->events->contact_failed(node, &query->to);
   }
-  end_unanswered(node, query);
+  end_unanswered(node, query, reply);
 }
 
 static void on_timeout(struct kad_node *node, struct kad_timer *timer);
@@ -139,9 +142,9 @@ static void time_out(struct kad_node *node, struct kad_query *query) {
                        &query->to);
   query->to.address.via = 0;
   if (alive) {
-    end_unanswered(node, query);
+    end_unanswered(node, query, NULL);
   } else {
-    fail_query(node, query);
+    fail_query(node, query, NULL);
   }
 }
 
@@ -457,14 +460,14 @@ static void note_proof(struct kad_node *node,
 
 /* Handles a reply with another id: the contact that was asked is gone. */
 static void replace_contact(struct kad_node *node, struct kad_query *query,
-                            const struct kad_contact *answered,
-                            uint32_t rtt_ms) {
+                            const struct kad_contact *answered, uint32_t rtt_ms,
+                            const struct kad_message *reply) {
   struct kad_table *table = kad_node_table(node, query->to.address.family);
   kad_table_remove(table, &query->to);
   node->events->contact_replaced(node, &query->to);
   node->events->contact_answered(node, answered, rtt_ms);
   note_proof(node, answered);
-  fail_query(node, query);
+  fail_query(node, query, reply);
 }
 
 /* Handles the reply to `query`, which has ended already: a hook that the events
@@ -478,13 +481,13 @@ static void handle_reply(struct kad_node *node, struct kad_query *query,
   rtt_ms = rtt_ms > 0 ? rtt_ms : 1;
   if (message->malformed && !query->custom) {
     node->stats.dropped_malformed++;
-    fail_query(node, query);
+    fail_query(node, query, NULL);
     return;
   }
   node->stats.replies++;
   node->stats.late += query->soft;
   if (query->expects_id && !kad_id_equal(&message->id, &query->to.id)) {
-    replace_contact(node, query, &answered, rtt_ms);
+    replace_contact(node, query, &answered, rtt_ms, message);
     return;
   }
   query->to.id = message->id;

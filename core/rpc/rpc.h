@@ -23,10 +23,11 @@
 #include "wire/message.h"
 
 enum kad_query_event {
-  KAD_QUERY_SOFT,    /* the soft timeout passed; the query goes on */
-  KAD_QUERY_REPLY,   /* the message is the reply */
-  KAD_QUERY_ERROR,   /* the message is the error */
-  KAD_QUERY_TIMEOUT, /* no reply, one with another id, or a malformed one */
+  KAD_QUERY_SOFT,   /* the soft timeout passed; the query goes on */
+  KAD_QUERY_REPLY,  /* the message is the reply */
+  KAD_QUERY_ERROR,  /* the message is the error */
+  KAD_QUERY_TIMEOUT /* no reply, a malformed one, or the message, which is that
+                       of another id */
 };
 
 struct kad_query;
@@ -34,7 +35,7 @@ struct kad_query_owner;
 
 /* Receives the events of a query: SOFT at most once for each time that it was
  * sent, then one of the others, after which the query is freed. `message` is
- * NULL except for REPLY and ERROR. */
+ * NULL without one. */
 typedef void (*kad_query_fn)(struct kad_node *node, struct kad_query *query,
                              enum kad_query_event event,
                              const struct kad_message *message);

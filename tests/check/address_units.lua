@@ -81,6 +81,7 @@ local PLACES <const> = {
     ["core/sim/sim_sockets.c"] = "sockets",
     ["core/sim/nat.c"] = "flows",
     ["core/lookup/candidates.c"] = "a candidate that is known",
+    ["core/lookup/paths.c"] = "candidates that one answer decides about",
     ["core/operations/get_peers.c"] = "a peer that was found already",
     ["core/operations/join.c"] = "addresses that the user gave",
   },

@@ -39,7 +39,7 @@ static size_t measure_recall(uint32_t k, unsigned id_bits, unsigned family) {
   size_t closest[KAD_K_MAX];
   size_t found = 0;
   size_t there = 0;
-  kad_overlay_open(&overlay, 7 + k);
+  kad_overlay_open(&overlay, 9 + k);
   overlay.config.k = k;
   overlay.config.id_bits = id_bits;
   overlay.dual = family == 6;

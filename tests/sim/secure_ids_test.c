@@ -51,7 +51,8 @@ static void turn_hostile(size_t i) {
       kad_sim_set_behaviour(overlay.network, overlay.nodes[i], &hostility));
 }
 
-/* Opens the honest nodes, and the hostile ones round the key. */
+/* Opens the honest nodes, and the hostile ones round the key: closer than any
+ * honest one, but not so close that lookups find them implausible. */
 static void open_overlay(uint8_t secure_ids) {
   kad_overlay_open(&overlay, 4);
   overlay.config.secure_ids = secure_ids;
@@ -59,7 +60,7 @@ static void open_overlay(uint8_t secure_ids) {
   key = kad_overlay_key(1);
   for (size_t i = 0; i < HOSTILE; i++) {
     overlay.config.id = key;
-    overlay.config.id.bytes[5] ^= (uint8_t)(i + 1);
+    overlay.config.id.bytes[1] ^= (uint8_t)(i + 1);
     overlay.config.has_id = true;
     (void)kad_overlay_add(&overlay);
     join();

@@ -13,8 +13,11 @@ enum {
   HONEST = 1000,
   SYBILS = 100,
   GETS = 60,
-  LOOKUPS = 12,    /* of an honest node, so that it can estimate the size */
-  SHARED_BYTES = 5 /* of a key and the ids of its sybils */
+  LOOKUPS = 12, /* of an honest node, so that it can estimate the size */
+  /* Bytes that the ids of sybils share with their key. Two are enough for ids
+   * that are closer than any honest one; five make them implausible. */
+  PLAUSIBLE = 2,
+  IMPLAUSIBLE = 5
 };
 
 static struct kad_overlay overlay;
@@ -25,14 +28,15 @@ static int end(void **state) {
   return 0;
 }
 
-/* Opens a node whose id begins like `key`, and has it join. */
-static void open_sybil(const struct kad_id *key) {
+/* Opens a node whose id begins with `shared` bytes of `key`, and has it join.
+ */
+static void open_sybil(const struct kad_id *key, size_t shared) {
   const struct kad_sim_hostility hostility = {
       .behaviour = KAD_SIM_BEHAVIOUR_SYBIL, .key = *key};
   overlay.config.has_id = true;
   overlay.config.id = *key;
-  kad_network_random(overlay.network, overlay.config.id.bytes + SHARED_BYTES,
-                     20 - SHARED_BYTES);
+  kad_network_random(overlay.network, overlay.config.id.bytes + shared,
+                     20 - shared);
   struct kad_node *node = kad_overlay_add(&overlay);
   overlay.config.has_id = false;
   assert_ok(kad_sim_set_behaviour(overlay.network, node, &hostility));
@@ -40,9 +44,9 @@ static void open_sybil(const struct kad_id *key) {
   kad_overlay_run(&overlay, KAD_SECOND_MS / 10);
 }
 
-static void surround(const struct kad_id *key) {
+static void surround(const struct kad_id *key, size_t shared) {
   for (size_t i = 0; i < SYBILS; i++) {
-    open_sybil(key);
+    open_sybil(key, shared);
   }
   kad_overlay_run(&overlay, 10 * KAD_MINUTE_MS);
 }
@@ -106,7 +110,7 @@ static void a_value_is_found_despite_later_sybils(void **state) {
   (void)state;
   begin(61);
   assert_false(put(3, &key));
-  surround(&key);
+  surround(&key, PLAUSIBLE);
   assert_true(count_found(&key) * 100 >= (size_t)GETS * 95);
 }
 
@@ -114,8 +118,18 @@ static void a_value_is_found_despite_earlier_sybils(void **state) {
   const struct kad_id key = kad_overlay_key(2);
   (void)state;
   begin(62);
-  surround(&key);
+  surround(&key, PLAUSIBLE);
   assert_true(put(3, &key));
+  assert_true(count_found(&key) * 100 >= (size_t)GETS * 95);
+}
+
+/* Sybils that are too close to the key hold nothing, and need no search. */
+static void implausible_sybils_are_no_holders(void **state) {
+  const struct kad_id key = kad_overlay_key(3);
+  (void)state;
+  begin(63);
+  surround(&key, IMPLAUSIBLE);
+  assert_false(put(3, &key));
   assert_true(count_found(&key) * 100 >= (size_t)GETS * 95);
 }
 
@@ -191,6 +205,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       RULE(a_value_is_found_despite_later_sybils),
       RULE(a_value_is_found_despite_earlier_sybils),
+      RULE(implausible_sybils_are_no_holders),
       RULE(a_lookup_takes_two_of_one_subnet),
       RULE(an_honest_overlay_rarely_has_dense_keys),
   };

@@ -259,7 +259,7 @@ describe("a crawl among hostile nodes", function()
 
   for _, kind in ipairs({ "liar", "garbage", "flooder" }) do
     it("finds the honest nodes among those of the kind " .. kind,
-      sim_support.with_sim({ nodes = 60, seed = 5 }, function(net)
+      sim_support.with_sim({ nodes = 60, seed = 6 }, function(net)
         net:perform(function()
           local node = assert(net:open({ read_only = true }))
           assert(node:bootstrap({ net.nodes[1]:addresses()[1] }))
