@@ -252,6 +252,7 @@ build = {
         "core/replication/record_check.c",
         "core/replication/republish.c",
         "core/replication/transfer.c",
+        "core/routing/hidden_contacts.c",
         "core/routing/replacement_cache.c",
         "core/routing/table.c",
         "core/routing/table_buckets.c",
@@ -642,6 +643,8 @@ build = {
       "scripts/scenarios/lossy.lua",
     ["kadenza.scenarios.mobile"] =
       "scripts/scenarios/mobile.lua",
+    ["kadenza.scenarios.nats"] =
+      "scripts/scenarios/nats.lua",
     ["kadenza.scenarios.partition"] =
       "scripts/scenarios/partition.lua",
     ["kadenza.scenarios.restart"] =

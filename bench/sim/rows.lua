@@ -15,6 +15,8 @@ return {
   { name = "sybil", quick = { nodes = 500 }, smoke = { nodes = 40 } },
   { name = "restart", quick = { nodes = 40 }, smoke = { nodes = 12 } },
   { name = "heal", quick = { nodes = 300 }, smoke = { nodes = 30 } },
+  { name = "nats", quick = { nodes = 300, hours = 1 },
+    smoke = { nodes = 40, hours = 0.2 } },
   { name = "idle", quick = { nodes = 1000 },
     smoke = { nodes = 40, hours = 0.5 } },
   { name = "size", program = "bench.sim.size",

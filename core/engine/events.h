@@ -16,9 +16,11 @@ struct kad_events {
   /* From engine. The machine was suspended. */
   void (*resumed)(struct kad_node *node);
 
-  /* From rpc. `contact` answered a query after `rtt_ms`. */
+  /* From rpc. `contact` answered a query after `rtt_ms`; if `cold`, the query
+   * had no hole of a NAT to come through. */
   void (*contact_answered)(struct kad_node *node,
-                           const struct kad_contact *contact, uint32_t rtt_ms);
+                           const struct kad_contact *contact, uint32_t rtt_ms,
+                           bool cold);
 
   /* From rpc. The host at `from`, to which we had sent nothing for a while,
    * answered a query that no user asked for. */

@@ -40,6 +40,7 @@
 #include "replication/handoff.h"
 #include "replication/publications.h"
 #include "replication/republish.h"
+#include "routing/hidden_contacts.h"
 #include "routing/table.h"
 #include "rpc/limiter.h"
 #include "rpc/proven_addresses.h"
@@ -58,8 +59,9 @@ struct kad_node {
   uint8_t map_secret[KAD_MAP_SECRET_SIZE];
   const struct kad_codec *codec;          /* used if the policy has none */
   struct kad_table *tables[KAD_FAMILIES]; /* NULL: no socket of that family */
-  struct kad_limiter *limiter;            /* NULL: limits are off */
-  struct kad_sealing *sealing;            /* NULL: the node is not sealed */
+  struct kad_hidden_contacts hidden;
+  struct kad_limiter *limiter; /* NULL: limits are off */
+  struct kad_sealing *sealing; /* NULL: the node is not sealed */
   struct kad_address_set blocked;
   struct kad_address_set exempt; /* from the limiter */
   struct kad_store *store;

@@ -12,6 +12,7 @@ enum {
 struct answered_contact {
   struct kad_contact contact;
   uint32_t rtt_ms;
+  bool cold; /* its query was */
 };
 
 /* Returns true if the table has `contact` at another address, at which it was
@@ -48,6 +49,8 @@ void kad_contact_queried(struct kad_node *node,
       !kad_node_admits(node, contact)) {
     return;
   }
+  kad_hidden_contacts_queried(&node->hidden, &contact->address,
+                              kad_node_now(node));
   kad_neighbours_contact_queried(node, contact);
   if (!kad_table_seen(table, contact, kad_node_now(node)) &&
       is_worth_a_ping(node, table, contact)) {
@@ -107,11 +110,15 @@ static int add_to_table(struct kad_node *node, struct kad_table *table,
   return error;
 }
 
-static void admit(struct kad_node *node, const struct kad_contact *contact,
-                  uint32_t rtt_ms) {
+static void admit(struct kad_node *node,
+                  const struct answered_contact *answered) {
+  const struct kad_contact *contact = &answered->contact;
   struct kad_table *table = kad_node_table(node, contact->address.family);
   size_t before = kad_table_count(table);
-  int error = add_to_table(node, table, contact, rtt_ms);
+  int error = add_to_table(node, table, contact, answered->rtt_ms);
+  if (answered->cold) {
+    kad_table_reached(table, contact);
+  }
   if (error == 0 || error == KAD_EFULL) {
     kad_neighbours_contact_answered(node, contact);
   }
@@ -126,7 +133,7 @@ static void apply_result(struct kad_node *node, void *self,
   /* It may have been blocked while the hook was pending. */
   if (result->verdict == KAD_VERDICT_ACCEPT && !node->closing &&
       !kad_node_shuns(node, &answered->contact.address)) {
-    admit(node, &answered->contact, answered->rtt_ms);
+    admit(node, answered);
   }
 }
 
@@ -148,17 +155,15 @@ static void resume_contact(struct kad_node *node, void *self,
 
 /* Calls on_contact, unless the contact is known, and applies the verdict. */
 static void call_on_contact(struct kad_node *node,
-                            const struct kad_contact *contact,
-                            uint32_t rtt_ms) {
+                            struct answered_contact *answered) {
   static const struct kad_hook_handler handler = {
       .apply = apply_result, .keep = keep_contact, .resume = resume_contact};
   const struct kad_policy *policy = &node->ruleset->policy;
-  const bool is_known = kad_node_is_proven(node, contact);
-  struct answered_contact answered = {.contact = *contact, .rtt_ms = rtt_ms};
-  struct kad_hook_call call = {.from = *contact, .proven = true};
+  const bool is_known = kad_node_is_proven(node, &answered->contact);
+  struct kad_hook_call call = {.from = answered->contact, .proven = true};
   const struct kad_hook_caller caller = {
       .handler = &handler,
-      .self = &answered,
+      .self = answered,
       .ruleset = node->ruleset,
       .hook = is_known ? NULL : policy->on_contact,
       .state = policy->state,
@@ -167,7 +172,10 @@ static void call_on_contact(struct kad_node *node,
 }
 
 void kad_contact_answered(struct kad_node *node,
-                          const struct kad_contact *contact, uint32_t rtt_ms) {
+                          const struct kad_contact *contact, uint32_t rtt_ms,
+                          bool cold) {
+  struct answered_contact answered = {
+      .contact = *contact, .rtt_ms = rtt_ms, .cold = cold};
   const struct kad_table *table = kad_node_table(node, contact->address.family);
   if (table == NULL || kad_node_is_own_id(node, &contact->id) ||
       !kad_contact_has_id(contact)) {
@@ -178,5 +186,5 @@ void kad_contact_answered(struct kad_node *node,
     return;
   }
   kad_recovery_remove(node, contact);
-  call_on_contact(node, contact, rtt_ms);
+  call_on_contact(node, &answered);
 }

@@ -23,9 +23,10 @@ void kad_contact_queried(struct kad_node *node,
 void kad_contact_is_read_only(struct kad_node *node,
                               const struct kad_contact *contact);
 
-/* Notes that `contact` answered a query after `rtt_ms`: calls on_contact, then
- * adds the contact to its table. */
+/* Notes that `contact` answered a query, which was `cold` or not, after
+ * `rtt_ms`: calls on_contact, then adds the contact to its table. */
 void kad_contact_answered(struct kad_node *node,
-                          const struct kad_contact *contact, uint32_t rtt_ms);
+                          const struct kad_contact *contact, uint32_t rtt_ms,
+                          bool cold);
 
 #endif

@@ -32,13 +32,44 @@ static bool is_trusted(const struct kad_table *table,
   return entry != NULL && !kad_table_entry_is_bad(entry);
 }
 
+/* Withholds contacts that may be hidden from others while some are. */
+static void withhold_contacts(struct kad_node *node) {
+  const bool withhold =
+      kad_hidden_contacts_are_about(&node->hidden, kad_node_now(node));
+  for (size_t i = 0; i < KAD_FAMILIES; i++) {
+    if (node->tables[i] != NULL) {
+      kad_table_withhold(node->tables[i], withhold);
+    }
+  }
+}
+
+/* Returns true if the silence of `contact` says that it is hidden or dead: it
+ * is known only by its own queries, and the latest is long ago. If we are
+ * isolated, it says nothing. */
+static bool may_be_hidden(const struct kad_node *node,
+                          const struct kad_contact *contact) {
+  const struct kad_table_entry *entry = kad_table_find_exact(
+      kad_node_table(node, contact->address.family), contact);
+  return entry != NULL && !entry->reachable &&
+         kad_table_entry_is_cold(entry, entry->last_queried) &&
+         !node->maintenance.liveness.isolated;
+}
+
 void kad_liveness_contact_failed(struct kad_node *node,
                                  const struct kad_contact *contact) {
   struct kad_table *table = kad_node_table(node, contact->address.family);
   const bool was_trusted = is_trusted(table, contact);
+  const bool is_suspect = may_be_hidden(node, contact);
   kad_table_failed(table, contact);
-  if (was_trusted && !is_trusted(table, contact)) {
+  if (is_trusted(table, contact)) {
+    return;
+  }
+  if (was_trusted) {
     kad_recovery_add(node, contact);
+  }
+  if (is_suspect) {
+    kad_hidden_contacts_suspect(&node->hidden, &contact->address,
+                                kad_node_now(node));
   }
 }
 
@@ -64,6 +95,7 @@ bool kad_liveness_update(struct kad_node *node) {
   const bool was_isolated = liveness->isolated;
   const bool has_answers = count_answers(node) != liveness->answers;
   liveness->isolated = kad_liveness_is_isolated(node);
+  withhold_contacts(node);
   if (has_answers) {
     liveness->answers = count_answers(node);
     liveness->timeouts = node->stats.timeouts;

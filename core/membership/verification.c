@@ -131,8 +131,12 @@ static void ping_unknown(struct kad_node *node,
     return;
   }
   struct kad_address *slot = find_free_slot(node, &contact->address);
-  if (slot != NULL && take_token(bucket, rate, kad_node_now(node)) &&
-      send_ping(node, contact, slot) != NULL) {
+  if (slot == NULL || !take_token(bucket, rate, kad_node_now(node))) {
+    return;
+  }
+  struct kad_query *query = send_ping(node, contact, slot);
+  if (query != NULL) {
+    query->cold = false; /* it has just sent to us */
     node->stats.verifications++;
   }
 }

@@ -7,7 +7,9 @@
 #include <string.h>
 
 enum {
-  FIRST_CAP = 2
+  FIRST_CAP = 2,
+  SECURE = 1, /* flags of a packed contact */
+  REACHABLE = 2
 };
 
 void kad_replacement_cache_init(struct kad_replacement_cache *cache,
@@ -44,12 +46,13 @@ static void read_bytes(const uint8_t **in, void *bytes, size_t size) {
 static void pack(const struct kad_replacement_cache *cache,
                  const struct kad_table_entry *entry, uint8_t *out) {
   const struct kad_address *address = &entry->contact.address;
-  const uint8_t is_secure = entry->is_secure;
+  const uint8_t flags = (uint8_t)((entry->is_secure ? SECURE : 0) |
+                                  (entry->reachable ? REACHABLE : 0));
   write_bytes(&out, &entry->last_seen, sizeof entry->last_seen);
   write_bytes(&out, &entry->rtt_ms, sizeof entry->rtt_ms);
   write_bytes(&out, &address->port, sizeof address->port);
   write_bytes(&out, &address->via, sizeof address->via);
-  write_bytes(&out, &is_secure, sizeof is_secure);
+  write_bytes(&out, &flags, sizeof flags);
   write_bytes(&out, address->ip, cache->ip_size);
   write_bytes(&out, entry->contact.id.bytes, cache->id_size);
 }
@@ -65,9 +68,10 @@ void kad_replacement_cache_get(const struct kad_replacement_cache *cache,
   read_bytes(&in, &entry->rtt_ms, sizeof entry->rtt_ms);
   read_bytes(&in, &address->port, sizeof address->port);
   read_bytes(&in, &address->via, sizeof address->via);
-  uint8_t is_secure = 0;
-  read_bytes(&in, &is_secure, sizeof is_secure);
-  entry->is_secure = is_secure != 0;
+  uint8_t flags = 0;
+  read_bytes(&in, &flags, sizeof flags);
+  entry->is_secure = (flags & SECURE) != 0;
+  entry->reachable = (flags & REACHABLE) != 0;
   read_bytes(&in, address->ip, cache->ip_size);
   read_bytes(&in, entry->contact.id.bytes, cache->id_size);
 }

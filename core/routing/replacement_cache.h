@@ -31,8 +31,8 @@ void kad_replacement_cache_get(const struct kad_replacement_cache *cache,
 
 /* Adds a contact. It replaces those with the same id or address and, if there
  * are `max` others, the worst: one that is not secure, or the one seen longest
- * ago. Copies: contact, rtt_ms, last_seen and is_secure of `entry`. Returns 0,
- * or KAD_ENOMEM with nothing changed. */
+ * ago. Copies: contact, rtt_ms, last_seen, is_secure and reachable of `entry`.
+ * Returns 0, or KAD_ENOMEM with nothing changed. */
 KAD_MUST_CHECK int kad_replacement_cache_add(
     struct kad_replacement_cache *cache, const struct kad_allocator *allocator,
     const struct kad_table_entry *entry, size_t max);

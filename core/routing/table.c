@@ -353,6 +353,7 @@ int kad_table_add(struct kad_table *table, const struct kad_contact *contact,
       .last_seen = now,
       .rtt_ms = (uint16_t)(rtt_ms < UINT16_MAX ? rtt_ms : UINT16_MAX),
       .is_secure = kad_table_finds_secure(table, contact),
+      .reachable = is_exempt(table, &contact->address),
   };
   struct kad_table_entry *known = kad_table_entry(table, &contact->id);
   return known != NULL ? add_known(table, known, &newcomer, now, probe)
@@ -382,6 +383,18 @@ bool kad_table_seen(struct kad_table *table, const struct kad_contact *contact,
   }
   kad_replacement_cache_seen(replacements, index, now);
   return true;
+}
+
+void kad_table_reached(struct kad_table *table,
+                       const struct kad_contact *contact) {
+  struct kad_table_entry *entry = find_exact(table, contact);
+  if (entry != NULL) {
+    entry->reachable = true;
+  }
+}
+
+void kad_table_withhold(struct kad_table *table, bool withhold) {
+  table->withhold = withhold;
 }
 
 void kad_table_queried(struct kad_table *table,

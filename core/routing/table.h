@@ -92,6 +92,15 @@ bool kad_table_wants(const struct kad_table *table,
                      const struct kad_contact *contact, kad_time_ms now,
                      kad_time_ms fresh_ms);
 
+/* Notes that `contact` is reachable, if the table has it: it has answered a
+ * query from cold. */
+void kad_table_reached(struct kad_table *table,
+                       const struct kad_contact *contact);
+
+/* Sets whether kad_table_closest leaves out contacts that are not known to be
+ * reachable. */
+void kad_table_withhold(struct kad_table *table, bool withhold);
+
 /* Notes that a query was sent to `contact`. */
 void kad_table_queried(struct kad_table *table,
                        const struct kad_contact *contact, kad_time_ms now);
@@ -129,9 +138,9 @@ const struct kad_table_entry *kad_table_find_exact(
     const struct kad_table *table, const struct kad_contact *contact);
 
 /* Writes up to `cap` contacts to `out`, closest to `target` first, and returns
- * their number. Leaves out bad contacts, and those unseen for ping_ms that have
- * left a query unanswered since. Visits the buckets in the order of distance,
- * so only single buckets are sorted. */
+ * their number. Leaves out bad contacts, those unseen for ping_ms that have
+ * left a query unanswered since, and what kad_table_withhold says. Visits the
+ * buckets in the order of distance, so only single buckets are sorted. */
 size_t kad_table_closest(const struct kad_table *table,
                          const struct kad_id *target, kad_time_ms now,
                          struct kad_contact *out, size_t cap);

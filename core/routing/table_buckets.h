@@ -32,6 +32,7 @@ struct kad_table {
   size_t bucket_cap;
   size_t count;           /* contacts in all buckets */
   size_t bad;             /* bad ones of these */
+  bool withhold;          /* see kad_table_withhold */
   kad_time_ms good_until; /* all contacts are good before this time */
 };
 

@@ -43,12 +43,16 @@ struct ranked_contact {
   const struct kad_contact *contact;
 };
 
-/* A contact that may be dead costs other nodes a query in vain. */
-static bool is_worth_naming(const struct kad_table_entry *entry,
-                            kad_time_ms now, kad_time_ms ping_ms) {
+/* A contact that may be dead or hidden costs other nodes a query in vain. */
+static bool is_worth_naming(const struct kad_table *table,
+                            const struct kad_table_entry *entry,
+                            kad_time_ms now) {
+  if (table->withhold && !entry->reachable) {
+    return false;
+  }
   return entry->failures == 0 ||
          (!kad_table_entry_is_bad(entry) &&
-          kad_time_since(entry->last_seen, now) < ping_ms);
+          kad_time_since(entry->last_seen, now) < table->config.ping_ms);
 }
 
 static bool is_closer(const struct kad_id *target,
@@ -84,14 +88,13 @@ static void insert(struct ranked_contact *sorted, size_t *count, size_t cap,
  * Returns false when there is no room left. */
 static bool append_bucket(struct selection *selection, size_t index) {
   const struct kad_bucket *bucket = &selection->table->buckets[index];
-  const kad_time_ms ping_ms = selection->table->config.ping_ms;
   const uint64_t target = kad_id_word(selection->target, 0);
   const size_t room = selection->cap - selection->count;
   struct ranked_contact sorted[KAD_BUCKET_MAX];
   size_t count = 0;
   for (size_t i = 0; i < bucket->count && room > 0; i++) {
     const struct kad_table_entry *entry = &bucket->entries[i];
-    if (is_worth_naming(entry, selection->now, ping_ms) &&
+    if (is_worth_naming(selection->table, entry, selection->now) &&
         (entry->is_secure || !selection->only_secure)) {
       const struct ranked_contact ranked = {
           .distance = kad_id_word(&entry->contact.id, 0) ^ target,

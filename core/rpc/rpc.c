@@ -14,7 +14,7 @@ enum {
   SOFT_FIRST_MS = 800,    /* without samples */
   DEVIATIONS = 4,         /* added to the mean round-trip time */
   HURRIED_DEVIATIONS = 1, /* the same for an owner in a hurry */
-  HURRIED_MAX_MS = 400,   /* SOFT_MAX_MS of such an owner */
+  HURRIED_MAX_MS = 350,   /* SOFT_MAX_MS of such an owner */
   HARD_TO_SOFT = 4,       /* hard timeout, in soft ones without a hurry */
   LIMITED_TRIES = 8, /* times that a query is sent to a contact that may limit
                         us */
@@ -315,6 +315,13 @@ static int send_or_wait(struct kad_node *node, struct kad_query *query) {
   return error;
 }
 
+/* Returns true if a NAT of `to` has no reason to let a query of ours in. */
+static bool is_cold(const struct kad_node *node, const struct kad_contact *to) {
+  const struct kad_table_entry *entry =
+      kad_table_find_exact(kad_node_table(node, to->address.family), to);
+  return entry == NULL || kad_table_entry_is_cold(entry, kad_node_now(node));
+}
+
 /* Makes a query with an encoded datagram. Returns NULL when out of memory. */
 static struct kad_query *make_query(struct kad_node *node,
                                     const struct kad_contact *to,
@@ -327,6 +334,7 @@ static struct kad_query *make_query(struct kad_node *node,
   }
   made->to = *to;
   made->expects_id = kad_contact_has_id(to);
+  made->cold = is_cold(node, to);
   made->transaction = transaction;
   made->len = datagram.len;
   memcpy(made->datagram, datagram.data, datagram.len);
@@ -465,7 +473,7 @@ static void replace_contact(struct kad_node *node, struct kad_query *query,
   struct kad_table *table = kad_node_table(node, query->to.address.family);
   kad_table_remove(table, &query->to);
   node->events->contact_replaced(node, &query->to);
-  node->events->contact_answered(node, answered, rtt_ms);
+  node->events->contact_answered(node, answered, rtt_ms, query->cold);
   note_proof(node, answered);
   fail_query(node, query, reply);
 }
@@ -500,7 +508,7 @@ static void handle_reply(struct kad_node *node, struct kad_query *query,
                          &answered, now);
   } else {
     add_rtt_sample(&node->rpc.rtt, rtt_ms);
-    node->events->contact_answered(node, &answered, rtt_ms);
+    node->events->contact_answered(node, &answered, rtt_ms, query->cold);
   }
   note_proof(node, &answered);
   query->handler(node, query, KAD_QUERY_REPLY, message);

@@ -46,6 +46,8 @@ struct kad_query {
   uint32_t transaction;
   struct kad_contact to;
   bool expects_id; /* the reply must have to.id */
+  bool cold;       /* we had not heard from it for KAD_HOLE_MS, as far as the
+                      table knows */
   bool custom;     /* the reply may have any form */
   bool soft;       /* the soft timeout has passed */
   bool resent;     /* a reply gives no round-trip time */

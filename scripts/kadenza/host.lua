@@ -20,8 +20,8 @@ M.SHIPPED = {
   "policies/blob.lua", "policies/chat.lua", "policies/counter.lua",
   "policies/pubsub.lua", "policies/registry.lua",
   "scenarios/churn.lua", "scenarios/flash_crowd.lua", "scenarios/lossy.lua",
-  "scenarios/mobile.lua", "scenarios/partition.lua", "scenarios/restart.lua",
-  "scenarios/steady.lua", "scenarios/sybil.lua",
+  "scenarios/mobile.lua", "scenarios/nats.lua", "scenarios/partition.lua",
+  "scenarios/restart.lua", "scenarios/steady.lua", "scenarios/sybil.lua",
 }
 
 -- Where they are, seen from the folder that contains kadenza/host.lua.

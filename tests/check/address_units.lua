@@ -76,6 +76,7 @@ local PLACES <const> = {
     ["core/membership/observed_address.c"] = "votes, with the subnet",
     ["core/membership/verification.c"] = "pings, with the subnet",
     ["core/membership/recovery.c"] = "a contact that is there already",
+    ["core/routing/hidden_contacts.c"] = "a suspect that asks",
     ["core/membership/names.c"] = "addresses of a name",
     ["core/membership/contact_admission.c"] = "a contact that has moved",
     ["core/sim/sim_sockets.c"] = "sockets",

@@ -9,7 +9,7 @@ describe("the scenarios that ship", function()
   after_each(process.end_all)
 
   local NAMES <const> = { "steady", "churn", "flash_crowd", "partition",
-    "restart", "lossy", "mobile", "sybil" }
+    "restart", "lossy", "mobile", "nats", "sybil" }
 
   for _, name in ipairs(NAMES) do
     it("meet their goals (" .. name .. ")", spec(function()

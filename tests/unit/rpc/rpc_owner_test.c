@@ -94,7 +94,7 @@ static void an_owner_in_a_hurry_does_not_wait_long(void **state) {
   const struct kad_contact second = kad_lone_contact(2);
   kad_lone_open(&lone_node, NULL);
   assert_int_equal(measure_soft(&patient, &first), 800);
-  assert_int_equal(measure_soft(&hurried, &second), 400);
+  assert_int_equal(measure_soft(&hurried, &second), 350);
   kad_lone_close(&lone_node);
 }
 
