@@ -76,7 +76,7 @@ runs
   it("find a port in use that an earlier block left in use", function()
     local start = [[
 ~~~console
-$ kadenza run --listen 127.0.0.1:7009 --allow-local &
+$ kadenza run --listen 127.0.0.1:7009 --allow-local --store memory &
 kadenza: listening on 127.0.0.1:7009 id=…
 ~~~
 ]]
