@@ -117,7 +117,7 @@ end
 local function run_with_node(text)
   with_folder(function(folder)
     execute("cd '%s' && (timeout %s '%s/kadenza' run --allow-local "
-      .. "--listen 127.0.0.1:0 >out 2>&1 & echo $! >pid)\n"
+      .. "--listen 127.0.0.1:0 --state state >out 2>&1 & echo $! >pid)\n"
       .. "until grep -q listening out; do sleep 0.1; done", folder,
       EXAMPLE_SECONDS, ROOT .. "/" .. BUILD)
     local _ <close> = setmetatable({}, { __close = function()
@@ -126,6 +126,17 @@ local function run_with_node(text)
     local address = read(folder .. "/out"):match("listening on (%S+)")
     run((text:gsub('{ "192%.0%.2%.1:6881" }', '{ "' .. address
       .. '" }, allow_local = true, listen = "127.0.0.1:0"')))
+  end)
+end
+
+local function run_with_network_key(text)
+  with_folder(function(folder)
+    local path = folder .. "/net.key"
+    execute("'%s/kadenza' keygen --network '%s' >/dev/null", ROOT .. "/"
+      .. BUILD, path)
+    local example = text:gsub("net%.key", path):gsub("local node", "node")
+      :gsub("kad%.node {", "%0 listen = '127.0.0.1:0', allow_local = true,")
+    run(example).node:close()
   end)
 end
 
@@ -190,6 +201,7 @@ local FRAMES <const> = {
     run_with_types(text, { editor = editor, deputy = pair(),
       the_editors_key = editor.publisher })
   end },
+  ["kadenza.network_key"] = { run_with_network_key },
   ["kadenza.pubsub"] = { run },
 }
 
