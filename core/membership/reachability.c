@@ -188,6 +188,11 @@ void kad_reachability_answered(struct kad_node *node,
       node->closing) {
     return;
   }
+  const kad_time_ms quiet_ms = kad_time_since(state->window_at, now);
+  if (state->answers == 0 && quiet_ms > KAD_REACHABILITY_QUIET_MS) {
+    /* The node may have been cut off until now. */
+    state->window_at = kad_time_since(KAD_REACHABILITY_QUIET_MS, now);
+  }
   state->answers =
       (uint8_t)(state->answers + (state->answers < KAD_REACHABILITY_ANSWERS));
   add_subnet(state, hash_subnet(node, from));

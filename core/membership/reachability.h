@@ -18,10 +18,12 @@
  *                                                              asks without ro
  *
  * A window takes WINDOW_MS, and longer until so many unasked queries of ours
- * are answered, from so many subnets. In the last one the node waits longer
- * before it checks its contacts: those that have it in their tables check it
- * first, if they can. Where contacts in several subnets see us at different
- * ports, which is the sign of a symmetric NAT, one window suffices.
+ * are answered, from so many subnets. Of the time before the first answer only
+ * QUIET_MS count: the node may have been cut off. In the last one
+ * the node waits longer before it checks its contacts: those that have it in
+ * their tables check it first, if they can. Where contacts in several subnets
+ * see us at different ports, which is the sign of a symmetric NAT, one window
+ * suffices.
  *
  * A stranger can only make us reachable: by a query, even a forged one. It
  * cannot keep the queries of others out.
@@ -38,6 +40,7 @@ enum {
   KAD_REACHABILITY_SENT_MS = 270000, /* and at most twice that: less than the
                                         ping_s after which contacts check us */
   KAD_REACHABILITY_WINDOW_MS = 900000,
+  KAD_REACHABILITY_QUIET_MS = 300000,
   KAD_REACHABILITY_WINDOWS = 2,
   KAD_REACHABILITY_ANSWERS = 16,      /* in a window */
   KAD_REACHABILITY_SUBNETS = 8,       /* that they are of */

@@ -189,6 +189,21 @@ static void nothing_is_decided_without_many_answers(void **state) {
   close_node();
 }
 
+/* What comes at once when a node is back, after hours, is not a window. */
+static void a_node_that_was_cut_off_begins_when_it_is_back(void **state) {
+  (void)state;
+  open_node();
+  kad_lone_run(&lone, 3 * HOUR_MS);
+  lone.answered = lone.sent;
+  const kad_time_ms back = lone.now;
+  while (lone.node->reachability[0].windows == 0) {
+    run(SECOND_MS);
+  }
+  assert_true(lone.now - back >=
+              KAD_REACHABILITY_WINDOW_MS - KAD_REACHABILITY_QUIET_MS);
+  close_node();
+}
+
 /* Gets, pings and the like depend on the user, not on the overlay. */
 static void operations_of_the_user_do_not_count(void **state) {
   struct kad_config config;
@@ -263,11 +278,16 @@ static void what_it_holds_is_republished_at_once(void **state) {
 static void different_ports_are_the_sign_of_a_symmetric_nat(void **state) {
   (void)state;
   open_node();
+  ports = 1;
+  const kad_time_ms other = run_until_unreachable();
+  assert_false(info().is_symmetric);
+  close_node();
+  open_node();
   ports = CONTACTS;
   const kad_time_ms took = run_until_unreachable();
   assert_true(info().is_symmetric);
   assert_true(took >= KAD_REACHABILITY_WINDOW_MS);
-  assert_true(took < KAD_REACHABILITY_WINDOWS * KAD_REACHABILITY_WINDOW_MS);
+  assert_true(took < other);
   close_node();
 }
 
@@ -391,6 +411,7 @@ int main(void) {
       cmocka_unit_test(an_unasked_query_each_window_keeps_it_reachable),
       cmocka_unit_test(queries_of_hosts_that_were_asked_prove_nothing),
       cmocka_unit_test(nothing_is_decided_without_many_answers),
+      cmocka_unit_test(a_node_that_was_cut_off_begins_when_it_is_back),
       cmocka_unit_test(operations_of_the_user_do_not_count),
       cmocka_unit_test(the_option_and_local_addresses_prevent_it),
       cmocka_unit_test(each_family_is_on_its_own),
