@@ -33,7 +33,7 @@ describe("kadenza.host", function()
   it("names what ships", function()
     assert.same({ "blob", "chat", "counter", "pubsub", "registry" },
       host.shipped("policies"))
-    assert.equal(8, #host.shipped("scenarios"))
+    assert.equal(9, #host.shipped("scenarios"))
   end)
 
   it("has the texts of policies by their names only", function()

@@ -134,6 +134,14 @@ static size_t first_map(const char *path, uint64_t max_bytes) {
   return (size_t)(size < max_bytes ? size : max_bytes);
 }
 
+/* LMDB leaves its file open in programs that this one starts. */
+static void close_in_children(MDB_env *env) {
+  mdb_filehandle_t fd;
+  if (mdb_env_get_fd(env, &fd) == 0) {
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+  }
+}
+
 static int open_env(struct kad_database *database, const char *path,
                     bool is_read_only) {
   const unsigned flags =
@@ -147,6 +155,7 @@ static int open_env(struct kad_database *database, const char *path,
     error = mdb_env_open(env, path, flags, MODE);
   }
   if (error == 0) {
+    close_in_children(env);
     error = mdb_reader_check(env, &dead);
   }
   return error == 0 ? extend(database) : error;

@@ -37,14 +37,14 @@ describe("kadenza sim", function()
     local done = process.run({ "sim", "--list" })
     assert.equal(0, done.status)
     assert.equal("", done.stderr)
-    for _, name in ipairs({ "churn", "flash_crowd", "lossy", "mobile",
+    for _, name in ipairs({ "churn", "flash_crowd", "lossy", "mobile", "nats",
       "partition", "restart", "steady", "sybil" }) do
       assert.is_truthy(("\n" .. done.stdout):find("\n" .. name
         .. " +%u[^\n]+%.\n"), name)
     end
     local json = dkjson.decode(process.run({ "sim", "--list", "--json" })
       .stdout)
-    assert.equal(8, #json.scenarios)
+    assert.equal(9, #json.scenarios)
     assert.equal("churn", json.scenarios[1].name)
     assert.equal("number", type(json.scenarios[1].nodes))
   end)
