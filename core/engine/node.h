@@ -110,6 +110,12 @@ static inline kad_time_ms kad_node_env_time(const struct kad_node *node,
   return kad_time_add(at, node->clock.suspended_ms);
 }
 
+/* Ends the work of a node that is freed as soon as no callback runs: it calls
+ * no more hooks, and sends nothing. */
+static inline void kad_node_begin_close(struct kad_node *node) {
+  node->closing = true;
+}
+
 /* Returns the table of `family`, or NULL. */
 static inline struct kad_table *kad_node_table(const struct kad_node *node,
                                                unsigned family) {

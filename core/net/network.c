@@ -35,6 +35,7 @@ static void close_member(struct kad_network *network,
   kad_wheel_remove(&network->deadlines, &member->deadline);
   kad_map_remove(&network->by_node, &member->entry);
   member->leaving = true;
+  kad_node_begin_close(member->node);
   member->methods->unbind(member);
   member->next = network->leavers;
   network->leavers = member;

@@ -1,6 +1,8 @@
 #include "network_fixture.h"
 #include "unit.h"
 
+#include <time.h>
+
 static void nodes_ping_each_other(void **state) {
   (void)state;
   struct kad_fixture fixture;
@@ -227,6 +229,47 @@ static void a_hook_may_close_nodes_within_a_batch(void **state) {
   kad_fixture_close(&fixture);
 }
 
+/* The first call takes so long that the other queries wait; the second one
+ * closes the nodes. */
+static void close_both_in_second_hook(void *state,
+                                      const struct kad_hook_call *call,
+                                      struct kad_hook_result *answer) {
+  struct kad_fixture *fixture = state;
+  if (fixture->fired == 0) {
+    const clock_t began = clock();
+    fixture->fired++;
+    while (clock() - began < 5 * CLOCKS_PER_SEC / 1000) {
+    }
+    return;
+  }
+  close_both_in_hook(state, call, answer);
+}
+
+static void a_hook_may_close_nodes_while_queries_wait(void **state) {
+  (void)state;
+  struct kad_fixture fixture;
+  kad_fixture_open(&fixture);
+  fixture.node = kad_fixture_open_node(fixture.network, "127.0.0.1:0");
+  fixture.other = kad_fixture_open_node(fixture.network, "127.0.0.1:0");
+  const struct kad_policy policy = {
+      .state = &fixture,
+      .on_request = close_both_in_second_hook,
+  };
+  assert_ok(kad_node_set_policy(fixture.other, &policy));
+  const struct kad_address to =
+      kad_fixture_bound(fixture.network, fixture.other, 0);
+  fixture.expected = KAD_BURST;
+  for (unsigned i = 0; i < KAD_BURST; i++) {
+    kad_fixture_ping(&fixture, fixture.node, &to);
+  }
+
+  kad_fixture_run(&fixture);
+
+  assert_int_equal(fixture.fired, 2);
+  assert_int_equal(fixture.results, KAD_BURST);
+  kad_fixture_close(&fixture);
+}
+
 static void closing_a_node_ends_its_operations(void **state) {
   (void)state;
   struct kad_fixture fixture;
@@ -371,6 +414,7 @@ int main(void) {
       cmocka_unit_test(listen_addresses_out_of_range_are_refused),
       cmocka_unit_test(node_may_be_closed_by_its_callback),
       cmocka_unit_test(a_hook_may_close_nodes_within_a_batch),
+      cmocka_unit_test(a_hook_may_close_nodes_while_queries_wait),
       cmocka_unit_test(closing_a_node_ends_its_operations),
       cmocka_unit_test(replies_written_before_closing_are_sent),
       cmocka_unit_test(freeing_the_network_ends_operations),
