@@ -144,9 +144,12 @@ object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 core_objects := $(call object,$(core_sources))
 binding_objects := $(call object,$(binding_sources))
 host_objects := $(call object,$(host_sources)) $(BUILD)/gen/scripts.o
-# With sanitizers, large overlays only take long: small ones run the same code.
+# With sanitizers, large overlays and slow command lines only take long: others
+# run the same code.
 large_overlays := $(if $(SANITIZE),$(if $(TESTS),,$(addsuffix .c,\
   $(filter tests/sim/% tests/unit/sim/%,$(file < tests/slow)))))
+slow_specs := $(if $(SANITIZE),$(if $(TESTS),,\
+  $(filter tests/spec/sim/% tests/spec/cli/%,$(file < tests/slow))))
 unit_tests := $(patsubst %.c,$(BUILD)/%,\
   $(filter-out $(large_overlays),$(unit_sources)))
 rule_tests := $(patsubst %.c,$(BUILD)/%,\
@@ -194,7 +197,7 @@ test: ## build and run every test (TESTS=part of a path)
 	@$(suite) corpus '' $(replays)
 	@ATTACK_SECONDS=1 $(suite) attack tests/check/attack $(attack_programs)
 	@$(suite) headers tests/check/public_header $(public_headers)
-	@$(suite) spec '$(busted)' $(spec_files)
+	@$(suite) spec '$(busted)' $(filter-out $(slow_specs),$(spec_files))
 	@$(if $(examples),$(suite) programs tests/check/program $(examples))
 	@$(if $(SANITIZE),,$(suite) examples '$(LUA) tests/check/examples.lua' \
 	  $(documents))
