@@ -202,25 +202,33 @@ static void close_both_in_hook(void *state, const struct kad_hook_call *call,
   kad_network_close_node(fixture->network, fixture->other);
 }
 
+/* Opens two nodes, of which `other` has that hook, and runs the network while
+ * `node` sends it a burst of pings. */
+static void run_burst(struct kad_fixture *fixture,
+                      void (*on_request)(void *state,
+                                         const struct kad_hook_call *call,
+                                         struct kad_hook_result *answer)) {
+  kad_fixture_open(fixture);
+  fixture->node = kad_fixture_open_node(fixture->network, "127.0.0.1:0");
+  fixture->other = kad_fixture_open_node(fixture->network, "127.0.0.1:0");
+  const struct kad_policy policy = {
+      .state = fixture,
+      .on_request = on_request,
+  };
+  assert_ok(kad_node_set_policy(fixture->other, &policy));
+  const struct kad_address to =
+      kad_fixture_bound(fixture->network, fixture->other, 0);
+  fixture->expected = KAD_BURST;
+  for (unsigned i = 0; i < KAD_BURST; i++) {
+    kad_fixture_ping(fixture, fixture->node, &to);
+  }
+  kad_fixture_run(fixture);
+}
+
 static void a_hook_may_close_nodes_within_a_batch(void **state) {
   (void)state;
   struct kad_fixture fixture;
-  kad_fixture_open(&fixture);
-  fixture.node = kad_fixture_open_node(fixture.network, "127.0.0.1:0");
-  fixture.other = kad_fixture_open_node(fixture.network, "127.0.0.1:0");
-  const struct kad_policy policy = {
-      .state = &fixture,
-      .on_request = close_both_in_hook,
-  };
-  assert_ok(kad_node_set_policy(fixture.other, &policy));
-  const struct kad_address to =
-      kad_fixture_bound(fixture.network, fixture.other, 0);
-  fixture.expected = KAD_BURST;
-  for (unsigned i = 0; i < KAD_BURST; i++) {
-    kad_fixture_ping(&fixture, fixture.node, &to);
-  }
-
-  kad_fixture_run(&fixture);
+  run_burst(&fixture, close_both_in_hook);
 
   assert_int_equal(fixture.fired, 1);
   assert_int_equal(fixture.results, KAD_BURST);
@@ -248,22 +256,7 @@ static void close_both_in_second_hook(void *state,
 static void a_hook_may_close_nodes_while_queries_wait(void **state) {
   (void)state;
   struct kad_fixture fixture;
-  kad_fixture_open(&fixture);
-  fixture.node = kad_fixture_open_node(fixture.network, "127.0.0.1:0");
-  fixture.other = kad_fixture_open_node(fixture.network, "127.0.0.1:0");
-  const struct kad_policy policy = {
-      .state = &fixture,
-      .on_request = close_both_in_second_hook,
-  };
-  assert_ok(kad_node_set_policy(fixture.other, &policy));
-  const struct kad_address to =
-      kad_fixture_bound(fixture.network, fixture.other, 0);
-  fixture.expected = KAD_BURST;
-  for (unsigned i = 0; i < KAD_BURST; i++) {
-    kad_fixture_ping(&fixture, fixture.node, &to);
-  }
-
-  kad_fixture_run(&fixture);
+  run_burst(&fixture, close_both_in_second_hook);
 
   assert_int_equal(fixture.fired, 2);
   assert_int_equal(fixture.results, KAD_BURST);
