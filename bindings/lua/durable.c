@@ -169,6 +169,7 @@ static int open_durable(lua_State *L) {
   luaL_setmetatable(L, DURABLE);
   lua_pushvalue(L, 1);
   (void)lua_setiuservalue(L, -2, 1); /* the network outlives the store */
+  (void)kad_lua_check_network(L, 1); /* a finalizer may have closed it */
   self->shared = kad_alloc_zero(&allocator, sizeof *self->shared);
   if (self->shared == NULL) {
     return push_problem(L, KAD_ENOMEM, &problem);
@@ -188,81 +189,6 @@ void kad_lua_durable_field(lua_State *L, int arg, struct kad_config *config) {
   lua_pop(L, 1);
 }
 
-/* ---------------------------------------------------------------- reading --
- */
-
-/* Where the records of a folder go: the function at 2. */
-struct visit {
-  lua_State *L;
-  unsigned bits;
-  int status; /* LUA_… of the function */
-};
-
-/* visit(record, origin, republish_s): pushes them for the function at 2.
- * [-0, +1, e] */
-struct visited {
-  const struct kad_record *record;
-  const struct kad_address *origin;
-  uint32_t republish_s;
-  unsigned bits;
-};
-
-static int call_visitor(lua_State *L) {
-  const struct visited *const visited = lua_touserdata(L, 1);
-  lua_pushvalue(L, 2);
-  kad_lua_push_record(L, visited->record, visited->bits);
-  if (visited->origin->family != 0) {
-    kad_lua_push_address(L, visited->origin);
-    lua_setfield(L, -2, "origin");
-  }
-  if (visited->republish_s != UINT32_MAX) {
-    kad_lua_set_integer(L, "republish", visited->republish_s);
-  }
-  lua_call(L, 1, 1);
-  return 1;
-}
-
-static bool visit_record(void *data, const struct kad_record *record,
-                         const struct kad_address *origin,
-                         uint32_t republish_s) {
-  struct visit *const visit = data;
-  lua_State *const L = visit->L;
-  struct visited visited = {record, origin, republish_s, visit->bits};
-  lua_pushcfunction(L, call_visitor);
-  lua_pushlightuserdata(L, &visited);
-  lua_pushvalue(L, 2);
-  visit->status = lua_pcall(L, 2, 1, 0);
-  if (visit->status != LUA_OK) {
-    return false; /* the error stays at the top */
-  }
-  const bool goes_on = lua_isnil(L, -1) || lua_toboolean(L, -1);
-  lua_pop(L, 1);
-  return goes_on;
-}
-
-/* read_durable(folder, visit) → width of the ids, or nil, message, code. Calls
- * visit(record) with each record of a folder: with `ttl`, `age`, `origin`
- * (nil: this node's own) and `republish` (seconds; nil: never). A result of
- * false ends. Changes nothing in the folder, which a node may use meanwhile. */
-static int read_durable(lua_State *L) {
-  const char *const folder = kad_lua_check_path(L, 1);
-  struct kad_problem problem = {""};
-  struct visit visit = {.L = L, .bits = 160, .status = LUA_OK};
-  luaL_checktype(L, 2, LUA_TFUNCTION);
-  lua_settop(L, 2);
-  luaL_checkstack(L, 8, NULL);
-  const int error =
-      kad_durable_read(folder, &visit.bits, visit_record, &visit, &problem);
-  if (visit.status != LUA_OK) {
-    return lua_error(L);
-  }
-  if (error != 0) {
-    return push_problem(L, error, &problem);
-  }
-  lua_pushinteger(L, visit.bits);
-  return 1;
-}
-
 void kad_lua_add_durable(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"stats", durable_stats}, {"failure", durable_failure},
@@ -276,6 +202,4 @@ void kad_lua_add_durable(lua_State *L) {
   lua_pop(L, 1);
   lua_pushcfunction(L, open_durable);
   lua_setfield(L, -2, "open_durable");
-  lua_pushcfunction(L, read_durable);
-  lua_setfield(L, -2, "read_durable");
 }

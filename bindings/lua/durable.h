@@ -6,8 +6,7 @@
 
 #include <lua.h>
 
-/* Adds `open_durable` and `read_durable` to the table at the top. [-0, +0, m]
- */
+/* Adds `open_durable` to the table at the top. [-0, +0, m] */
 void kad_lua_add_durable(lua_State *L);
 
 /* Sets the store of `config` to the durable store in the field `durable` of the
