@@ -59,6 +59,7 @@ build = {
         "bindings/lua/callback.c",
         "bindings/lua/config.c",
         "bindings/lua/context.c",
+        "bindings/lua/counters.c",
         "bindings/lua/durable.c",
         "bindings/lua/error.c",
         "bindings/lua/field.c",
@@ -525,6 +526,8 @@ build = {
       "scripts/kadenza/pubsub/lives.lua",
     ["kadenza.queries"] =
       "scripts/kadenza/queries.lua",
+    ["kadenza.rates"] =
+      "scripts/kadenza/rates.lua",
     ["kadenza.reach"] =
       "scripts/kadenza/reach.lua",
     ["kadenza.resolver"] =

@@ -93,19 +93,20 @@ KAD_API void kad_durable_close(struct kad_durable *durable);
  * refuses, or KAD_EINVAL. */
 KAD_API int kad_durable_finish(struct kad_durable *durable);
 
-/* Counters of a durable store since it was opened; the last three are current
- * numbers. Name, text. */
-#define KAD_DURABLE_STATS_MAP(X)                                           \
-  X(disk_loaded, "records read from the disk at the start")                \
-  X(disk_corrupt, "records on the disk that were corrupt, and left out")   \
-  X(disk_aside, "files of the store that were corrupt, and set aside")     \
-  X(disk_commits, "turns whose changes were written to the journal")       \
-  X(disk_flushes, "times that the journal was flushed to the disk")        \
-  X(disk_checkpoints, "times that the journal was moved to LMDB")          \
-  X(disk_failures, "writes and flushes that the disk refused")             \
-  X(disk_failing, "1 while the disk refuses to write: stores are refused") \
-  X(disk_journal_bytes, "bytes in the journal")                            \
-  X(disk_file_bytes, "bytes of the file of LMDB")
+/* Counters of a durable store since it was opened; a gauge is a current
+ * number. Name, text. */
+#define KAD_DURABLE_STATS_MAP(X)                                         \
+  X(disk_loaded, "records read from the disk at the start")              \
+  X(disk_corrupt, "records on the disk that were corrupt, and left out") \
+  X(disk_aside, "files of the store that were corrupt, and set aside")   \
+  X(disk_commits, "turns whose changes were written to the journal")     \
+  X(disk_flushes, "times that the journal was flushed to the disk")      \
+  X(disk_checkpoints, "times that the journal was moved to LMDB")        \
+  X(disk_failures, "writes and flushes that the disk refused")           \
+  X(disk_failing, "1 while the disk refuses to write: stores are "       \
+                  "refused (gauge)")                                     \
+  X(disk_journal_bytes, "bytes in the journal (gauge)")                  \
+  X(disk_file_bytes, "bytes of the file of LMDB (gauge)")
 
 struct kad_durable_counters {
 #define KAD_DURABLE_STATS_FIELD(name, text) uint64_t name;

@@ -3,6 +3,7 @@
 #include "lua/base64.h"
 #include "lua/boot.h"
 #include "lua/context.h"
+#include "lua/counters.h"
 #include "lua/durable.h"
 #include "lua/file.h"
 #include "lua/interrupt.h"
@@ -32,6 +33,7 @@ int luaopen_kadenza_core(lua_State *L) {
   kad_lua_add_lock(L);
   kad_lua_add_boot(L);
   kad_lua_add_base64(L);
+  kad_lua_add_counters(L);
   kad_lua_add_loader(L);
   kad_lua_add_durable(L);
   kad_lua_add_spawn(L);
