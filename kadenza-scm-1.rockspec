@@ -93,6 +93,7 @@ build = {
         "bindings/lua/store_record.c",
         "bindings/lua/terminal.c",
         "bindings/lua/value.c",
+        "bindings/lua/watch.c",
         "bindings/lua/watchdog.c",
         "bindings/policy/codec.c",
         "bindings/policy/coroutine.c",
@@ -190,6 +191,7 @@ build = {
         "core/net/udp/udp_signal.c",
         "core/net/udp/udp_socket.c",
         "core/net/udp/udp_source.c",
+        "core/net/udp/udp_watch.c",
         "core/net/udp/udp_work.c",
         "core/net/user_timers.c",
         "core/node/blocklist.c",
@@ -384,6 +386,8 @@ build = {
       "scripts/kadenza/cli/reload.lua",
     ["kadenza.cli.remote"] =
       "scripts/kadenza/cli/remote.lua",
+    ["kadenza.cli.report"] =
+      "scripts/kadenza/cli/report.lua",
     ["kadenza.cli.run"] =
       "scripts/kadenza/cli/run.lua",
     ["kadenza.cli.schema"] =
@@ -394,14 +398,14 @@ build = {
       "scripts/kadenza/cli/secret.lua",
     ["kadenza.cli.sending"] =
       "scripts/kadenza/cli/sending.lua",
+    ["kadenza.cli.services"] =
+      "scripts/kadenza/cli/services.lua",
     ["kadenza.cli.session"] =
       "scripts/kadenza/cli/session.lua",
     ["kadenza.cli.sim"] =
       "scripts/kadenza/cli/sim.lua",
     ["kadenza.cli.state_folder"] =
       "scripts/kadenza/cli/state_folder.lua",
-    ["kadenza.cli.status"] =
-      "scripts/kadenza/cli/status.lua",
     ["kadenza.cli.template"] =
       "scripts/kadenza/cli/template.lua",
     ["kadenza.cli.terminal"] =

@@ -13,9 +13,10 @@ struct kad_lua_callback {
   struct kad_lua_callback *next; /* in the list of the handle */
   struct kad_lua_callback **link;
   struct kad_lua_context *context;
-  const void *handle; /* NULL once it is collected */
-  uint64_t id;        /* the core's, of the timer or operation; 0: none */
-  lua_Integer serial; /* Lua's */
+  const void *handle;      /* NULL once it is collected */
+  uint64_t id;             /* the core's, of the timer or operation; 0: none */
+  struct kad_watch *watch; /* of a file descriptor; NULL: none */
+  lua_Integer serial;      /* Lua's */
 };
 
 /* Makes a callback of the handle at `index` for the function at `function`, and

@@ -4,6 +4,7 @@
 #include "lua/error.h"
 #include "lua/node.h"
 #include "lua/sim.h"
+#include "lua/watch.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -278,8 +279,8 @@ static struct kad_lua_network *new_handle(lua_State *L, bool borrowed) {
   static const luaL_Reg *const methods_of_borrowed[] = {
       shared_methods, kad_lua_network_event_methods, NULL};
   static const luaL_Reg *const methods_of_owner[] = {
-      shared_methods, kad_lua_network_event_methods, owner_methods,
-      kad_lua_sim_methods, NULL};
+      shared_methods,        kad_lua_network_event_methods, owner_methods,
+      kad_lua_watch_methods, kad_lua_sim_methods,           NULL};
   struct kad_lua_context *const context = kad_lua_context(L);
   struct kad_lua_network *const self =
       lua_newuserdatauv(L, sizeof *self, KAD_LUA_NETWORK_VALUES);

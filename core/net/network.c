@@ -363,6 +363,16 @@ int kad_network_on_signal(struct kad_network *network, int number,
              : KAD_EINVAL;
 }
 
+int kad_network_watch(struct kad_network *network, int fd, unsigned events,
+                      void (*ready)(void *data, unsigned events), void *data,
+                      struct kad_watch **watch) {
+  if (network == NULL || ready == NULL || watch == NULL ||
+      network->methods->watch == NULL) {
+    return KAD_EINVAL;
+  }
+  return network->methods->watch(network, fd, events, ready, data, watch);
+}
+
 /* Returns false from a callback, where it would be a loop inside a loop. */
 static bool begin_running(struct kad_network *network) {
   if (network->running || network->depth > 0) {

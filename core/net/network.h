@@ -12,6 +12,7 @@
 #include "base/map.h"
 #include "base/wheel.h"
 #include "kadenza_socket.h"
+#include "kadenza_watch.h"
 #include "net/user_timers.h"
 
 enum {
@@ -97,6 +98,9 @@ struct kad_network_methods {
   /* These implement the public function of the same name. */
   int (*on_signal)(struct kad_network *network, int number,
                    void (*fire)(void *data), void *data);
+  int (*watch)(struct kad_network *network, int fd, unsigned events,
+               void (*ready)(void *data, unsigned events), void *data,
+               struct kad_watch **watch);
   void (*run)(struct kad_network *network, kad_time_ms duration_ms);
   /* NULL where `run` reads `stopped`. */
   void (*stop)(struct kad_network *network);

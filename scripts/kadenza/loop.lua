@@ -43,6 +43,14 @@ local M = {}
 ---  message?: string, code?: string)): true?, string?, kadenza.Code?
 ---@field on_signal fun(self, name: "SIGINT"|"SIGTERM"|"SIGHUP"|"SIGUSR1",
 ---  fn: fun()): true?, string?, kadenza.Code?
+---@field watch fun(self, fd: integer, mode: "r"|"w"|"rw"|"",
+---  fn: fun(readable: boolean, writable: boolean)): integer?, string?,
+---  kadenza.Code?  calls fn in each turn in which the descriptor is ready, as
+---  kad_network_watch; returns the number of the watch
+---@field change_watch fun(self, watch: integer, mode: "r"|"w"|"rw"|""): boolean
+---  false if it has ended, or failed
+---@field end_watch fun(self, watch: integer): boolean  before the descriptor is
+---  closed; false if it had ended
 ---@field run fun(self, ms?: integer)  until `stop`, or for so long
 ---@field step fun(self)  does the work that is due, without waiting
 ---@field stop fun(self)

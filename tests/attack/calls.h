@@ -15,6 +15,7 @@
 #include "kadenza_sim.h"
 #include "kadenza_socket.h"
 #include "kadenza_store.h"
+#include "kadenza_watch.h"
 #include "values.h"
 
 enum {
@@ -106,6 +107,7 @@ void kad_calls_special_kad_network_open_on_transport(struct kad_calls *it);
 void kad_calls_special_kad_network_close_node(struct kad_calls *it);
 void kad_calls_special_kad_network_run(struct kad_calls *it);
 void kad_calls_special_kad_network_on_signal(struct kad_calls *it);
+void kad_calls_special_kad_network_watch(struct kad_calls *it);
 void kad_calls_special_kad_network_resolve(struct kad_calls *it);
 void kad_calls_special_kad_network_bootstrap(struct kad_calls *it);
 void kad_calls_special_kad_node_add_name(struct kad_calls *it);

@@ -1,8 +1,8 @@
--- Tests scripts/kadenza/node.lua, scripts/kadenza/cli/status.lua: the id of a
+-- Tests scripts/kadenza/node.lua, scripts/kadenza/cli/report.lua: the id of a
 -- node, and the address that it fits (BEP 42).
 
 local kad = require("kadenza")
-local status = require("kadenza.cli.status")
+local report = require("kadenza.cli.report")
 local support = require("tests.spec.support")
 
 local local_node, with_folder = support.local_node, support.with_folder
@@ -33,7 +33,7 @@ describe("the id of a node", function()
         heard[#heard + 1] = event.fields
       end
     end })
-    net:spawn(status.watch, node, false)
+    net:spawn(report.watch, node, false)
     net:spawn(node.bootstrap, node, net.nodes[1]:addresses())
     net:run(60)
     net:move(node)

@@ -1,7 +1,7 @@
--- Tests scripts/kadenza/cli/status.lua: how often it logs changes of a state.
+-- Tests scripts/kadenza/cli/report.lua: how often it logs changes of a state.
 
 local kad = require("kadenza")
-local status = require("kadenza.cli.status")
+local report = require("kadenza.cli.report")
 local support = require("tests.spec.support")
 
 -- Returns a node like `node` whose state is what `state_at` returns for the
@@ -23,7 +23,7 @@ local function watch(net, node, seconds)
       heard[#heard + 1] = event
     end
   end })
-  net:spawn(status.watch, node, false)
+  net:spawn(report.watch, node, false)
   net:run(seconds)
   kad.log.restore(before)
   return heard

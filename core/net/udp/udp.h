@@ -18,6 +18,7 @@
 struct kad_name_lookups;
 struct kad_udp_name;
 struct kad_udp_signal;
+struct kad_watch;
 
 struct kad_udp {
   struct kad_network base;
@@ -34,6 +35,7 @@ struct kad_udp {
   uv_async_t lookups_ended;
   struct kad_late_lookups late_lookups;
   struct kad_udp_signal *signals; /* that callbacks wait for */
+  struct kad_watch *watches;      /* descriptors of the user */
   struct kad_incoming *incoming;  /* of all sockets; NULL before the first */
   struct kad_outgoing *outgoing;  /* of all sockets */
   struct kad_random random;       /* of the user and of every node */
@@ -82,5 +84,13 @@ int kad_udp_signal_start(struct kad_network *network, int number,
 
 /* Closes every signal handle. */
 void kad_udp_signal_close(struct kad_udp *udp);
+
+/* `watch` of struct kad_network_methods. */
+int kad_udp_watch(struct kad_network *network, int fd, unsigned events,
+                  void (*ready)(void *data, unsigned events), void *data,
+                  struct kad_watch **watch);
+
+/* Ends every watch. */
+void kad_udp_watch_close(struct kad_udp *udp);
 
 #endif

@@ -63,6 +63,7 @@ static void udp_free(struct kad_network *network) {
   struct kad_udp *udp = kad_udp_of(network);
   kad_udp_resolve_close(udp);
   kad_udp_signal_close(udp);
+  kad_udp_watch_close(udp);
   uv_close((uv_handle_t *)&udp->prepare, NULL);
   uv_close((uv_handle_t *)&udp->check, NULL);
   uv_close((uv_handle_t *)&udp->wake, NULL);
@@ -163,6 +164,7 @@ static const struct kad_network_methods methods = {
     .has_ip = kad_udp_has_ip,
     .work = kad_udp_work,
     .on_signal = kad_udp_signal_start,
+    .watch = kad_udp_watch,
     .run = udp_run,
     .stop = udp_stop,
     .fd = udp_fd,
@@ -241,6 +243,7 @@ int kad_network_udp_new(struct kad_allocator allocator,
   udp->name_lookups = NULL;
   udp->late_lookups.count = 0;
   udp->signals = NULL;
+  udp->watches = NULL;
   udp->incoming = NULL;
   udp->outgoing = outgoing;
   start_handles(udp);

@@ -14,10 +14,11 @@ local reachability = require("kadenza.cli.reachability")
 local reload = require("kadenza.cli.reload")
 local remote = require("kadenza.cli.remote")
 local schema = require("kadenza.cli.schema")
+local services = require("kadenza.cli.services")
 local session = require("kadenza.cli.session")
 local sorted = require("kadenza.sorted")
 local state_folder = require("kadenza.cli.state_folder")
-local status = require("kadenza.cli.status")
+local report = require("kadenza.cli.report")
 local task = require("kadenza.task")
 
 -- How long a stopping node hands off its records.
@@ -127,7 +128,7 @@ end
 -- two meanings: a terminal also sends it when it is closed.
 local function handle_signals(network, running)
   local settings = running.settings
-  local on_terminal = status.is_interactive(settings)
+  local on_terminal = report.is_interactive(settings)
   local function stop()
     if not running.node then
       host.quit(0) -- nothing to stop yet
@@ -144,11 +145,12 @@ local function handle_signals(network, running)
   local reload_node = with_node(function(node)
     running.settings =
       reload.run(node, M.settings, running.args, running.settings)
+    running.services:reload(running.settings)
   end)
   network:on_signal("SIGTERM", stop)
   network:on_signal("SIGINT", stop)
   network:on_signal("SIGHUP", function()
-    local is_closed = on_terminal and not status.is_interactive(settings)
+    local is_closed = on_terminal and not report.is_interactive(settings)
     return (is_closed and stop or reload_node)()
   end)
   network:on_signal("SIGUSR1", with_node(log_stats))
@@ -201,17 +203,18 @@ local function start(network, settings, running)
   handle_signals(network, running)
   choose_folder(settings)
   running.node = open_node(settings)
+  running.services:start(running)
   print_addresses(running.node)
   running.log_start()
-  local is_interactive = status.is_interactive(settings)
+  local is_interactive = report.is_interactive(settings)
   if is_interactive then
-    status.greet(running.node, running.args, settings)
+    report.greet(running.node, running.args, settings)
   end
   warn_of_martians(settings)
   if #settings.bootstrap + #running.node.saved_contacts > 0 then
     kad.spawn(join, running.node, settings.bootstrap)
   end
-  kad.spawn(status.watch, running.node, is_interactive)
+  kad.spawn(report.watch, running.node, is_interactive)
 end
 
 -- Hands off the node's records, for some seconds; a second signal ends that.
@@ -225,6 +228,8 @@ end
 local function serve(args, settings, log_start)
   local running = { args = args, settings = settings, log_start = log_start }
   local stopped = false
+  local own <close> = services.prepare(settings)
+  running.services = own
   function running.stop()
     stopped = true
   end
@@ -236,6 +241,7 @@ local function serve(args, settings, log_start)
     end)
   end
   leave(running)
+  own:stop()
   running.node:close()
   log.info("stopped")
   host.quit(0)
@@ -243,7 +249,7 @@ end
 
 --- Returns the function that logs how the node is configured.
 function M.start(args, settings)
-  return not args.dump_config and status.start(args, settings)
+  return not args.dump_config and report.start(args, settings)
 end
 
 function M.run(args, settings, log_start)

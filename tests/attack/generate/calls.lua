@@ -10,13 +10,15 @@
 
 local tree = require("tests.check.tree")
 
--- Called by hand; see tests/attack/calls.c, tests/attack/calls_backed.c.
+-- Called by hand; see tests/attack/calls.c, tests/attack/calls_backed.c,
+-- tests/attack/calls_watch.c.
 local SPECIAL <const> = {}
 for name in ([[
   kad_node_new kad_node_free kad_node_tick kad_node_receive
   kad_network_udp_new kad_network_sim_new kad_network_free
   kad_network_open_node kad_network_open_on_transport kad_network_close_node
-  kad_network_run kad_network_on_signal kad_network_resolve
+  kad_network_run kad_network_on_signal kad_network_watch
+  kad_network_resolve
   kad_network_bootstrap kad_node_add_name kad_sim_kill
   kad_backed_store_new kad_backed_store_restore kad_backed_store_sort
   kad_backed_store_free
@@ -65,6 +67,7 @@ local BY_TYPE <const> = {
   ["struct kad_durable*"] = "NULL",
   ["const struct kad_durable*"] = "NULL",
   ["struct kad_durable**"] = "kad_values_out(it, sizeof(void *))",
+  ["struct kad_watch*"] = "NULL",
   ["kad_durable_visit_fn"] = "NULL",
   ["kad_done_fn"] = "kad_calls_done(it)",
   ["kad_sim_trace_fn"] = "kad_calls_trace(it)",

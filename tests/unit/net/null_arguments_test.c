@@ -13,6 +13,7 @@
 #include "kadenza_sim.h"
 #include "kadenza_socket.h"
 #include "kadenza_store.h"
+#include "kadenza_watch.h"
 #include "lone_node.h"
 #include "unit.h"
 
@@ -49,6 +50,11 @@ static void done(void *data, const struct kad_result *result) {
 
 static void fire(void *data) {
   (void)data;
+}
+
+static void ready(void *data, unsigned events) {
+  (void)data;
+  (void)events;
 }
 
 static void resolved(void *data, int status,
@@ -389,6 +395,7 @@ static void views_of_a_network(void **state) {
 
 /* A callback that is missing must not be called later. */
 static void timers_signals_and_names(void **state) {
+  struct kad_watch *watch;
   (void)state;
   REFUSES(kad_network_start_timer(NULL, 1, fire, NULL, NULL));
   REFUSES(kad_network_start_timer(network, 1, NULL, NULL, NULL));
@@ -400,6 +407,11 @@ static void timers_signals_and_names(void **state) {
   REFUSES(kad_network_bootstrap(NULL, node, &text, 1, done, NULL, NULL));
   REFUSES(kad_network_bootstrap(network, NULL, &text, 1, done, NULL, NULL));
   REFUSES(kad_network_bootstrap(network, node, NULL, 1, done, NULL, NULL));
+  REFUSES(kad_network_watch(NULL, 0, KAD_WATCH_READ, ready, NULL, &watch));
+  REFUSES(kad_network_watch(network, 0, KAD_WATCH_READ, NULL, NULL, &watch));
+  REFUSES(kad_network_watch(network, 0, KAD_WATCH_READ, ready, NULL, NULL));
+  REFUSES(kad_watch_change(NULL, KAD_WATCH_READ));
+  kad_watch_end(NULL);
   kad_network_run(NULL, 1);
   kad_network_stop(NULL);
   kad_network_step(NULL);

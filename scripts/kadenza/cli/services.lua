@@ -1,0 +1,87 @@
+--- What `kadenza run` serves beside its node, such as a console or HTTP.
+--
+-- A service is a module. Its `prepare(settings)` returns an object, or nil if
+-- the settings do not ask for it. The object has the methods
+--
+--     start(running)     the node is open: running.node, running.settings
+--     reload(settings)   SIGHUP has read the configuration again; optional
+--     stop()             also if it was never started; raises nothing
+--
+-- `prepare` does what needs no node, such as reading files and binding ports.
+-- It and `start` end the program with a fault (kadenza.cli.fault) if it fails:
+-- the node has then sent nothing, and says nothing of listening.
+--
+--- Tested by tests/spec/cli/services_spec.lua.
+
+local log = require("kadenza.log")
+
+local M = {}
+
+---@class kadenza.cli.Service
+---@field start fun(self, running: table)
+---@field reload? fun(self, settings: kadenza.cli.Settings)
+---@field stop fun(self)
+
+-- The modules, in the order of their start.
+local MODULES <const> = {}
+
+---@class kadenza.cli.Services
+---@field private list kadenza.cli.Service[]
+local Services = {}
+Services.__index = Services
+
+--- Prepares those services that the settings ask for.
+---@param settings kadenza.cli.Settings
+---@param modules? table[]  instead of all services
+---@return kadenza.cli.Services services  for a `<close>` variable
+function M.prepare(settings, modules)
+  local services = setmetatable({ list = {} }, Services)
+  local _ <close> = setmetatable({}, { __close = function(_, problem)
+    if problem then
+      services:stop()
+    end
+  end })
+  for _, module in ipairs(modules or MODULES) do
+    if type(module) == "string" then
+      module = require(module)
+    end
+    table.insert(services.list, module.prepare(settings))
+  end
+  return services
+end
+
+--- Starts them.
+---@param running table
+function Services:start(running)
+  for _, service in ipairs(self.list) do
+    service:start(running)
+  end
+end
+
+--- Passes the options on that a reload has read. A service that fails keeps
+--- what it had.
+---@param settings kadenza.cli.Settings
+function Services:reload(settings)
+  for _, service in ipairs(self.list) do
+    if service.reload then
+      local succeeded, problem = pcall(service.reload, service, settings)
+      if not succeeded then
+        log.error("a service was not reloaded", {
+          error = type(problem) == "table" and problem.message
+            or tostring(problem),
+        })
+      end
+    end
+  end
+end
+
+--- Stops them, the last one first.
+function Services:stop()
+  while #self.list > 0 do
+    table.remove(self.list):stop()
+  end
+end
+
+Services.__close = Services.stop
+
+return M
