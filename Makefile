@@ -241,6 +241,10 @@ attack: | deps-test ## attack the library for ATTACK_SECONDS (120; ATTACK_SEED=)
 interop: $(products) | deps-interop ## test a node with BitTorrent clients
 	@$(test_env) tests/interop/run $(ARGS)
 
+.PHONY: test-web
+test-web: $(products) | deps-web ## test the console and HTTP with other programs
+	@$(test_env) tests/web/run $(ARGS)
+
 .PHONY: bench
 bench: | deps-bench ## compare a node with an echo server
 	@$(MAKE) --no-print-directory RELEASE=1 bench-run
@@ -303,14 +307,14 @@ help: ## list the targets
 
 # --------------------------------------------------------------- deps --
 
-deps_groups := build test lint fuzz interop bench luarocks
+deps_groups := build test lint fuzz interop web bench luarocks
 .PHONY: $(addprefix deps-,$(deps_groups))
 $(addprefix deps-,$(deps_groups)): deps-%:
 	@$(if $(DEPS),CC='$(CC)' LUA='$(LUA)' PKG_CONFIG='$(PKG_CONFIG)' \
 	  .ci/deps $*)
 
 # One after the other: only one package manager can hold the lock.
-deps-test deps-lint deps-fuzz deps-interop deps-bench deps-luarocks: \
+deps-test deps-lint deps-fuzz deps-interop deps-web deps-bench deps-luarocks: \
   | deps-build
 deps-lint: | deps-test
 
