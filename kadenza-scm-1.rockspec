@@ -91,6 +91,7 @@ build = {
         "bindings/lua/spawn.c",
         "bindings/lua/store.c",
         "bindings/lua/store_record.c",
+        "bindings/lua/talkers.c",
         "bindings/lua/terminal.c",
         "bindings/lua/value.c",
         "bindings/lua/watch.c",
@@ -272,6 +273,7 @@ build = {
         "core/rpc/rpc.c",
         "core/rpc/sealing.c",
         "core/rpc/store_budget.c",
+        "core/rpc/talkers.c",
         "core/rpc/turn.c",
         "core/sim/control.c",
         "core/sim/curve.c",
@@ -616,6 +618,8 @@ build = {
       "scripts/kadenza/storing.lua",
     ["kadenza.suggest"] =
       "scripts/kadenza/suggest.lua",
+    ["kadenza.talkers"] =
+      "scripts/kadenza/talkers.lua",
     ["kadenza.task"] =
       "scripts/kadenza/task.lua",
     ["kadenza.testing"] =

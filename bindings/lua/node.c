@@ -14,6 +14,7 @@
 #include "lua/reachability.h"
 #include "lua/record.h"
 #include "lua/store.h"
+#include "lua/talkers.h"
 #include "lua/value.h"
 
 #include <sodium.h>
@@ -385,6 +386,8 @@ static const luaL_Reg owner_methods[] = {
     {"configure", node_configure},
     {"block", kad_lua_node_block},
     {"exempt", kad_lua_node_exempt},
+    {"count_talkers", kad_lua_node_count_talkers},
+    {"talkers", kad_lua_node_talkers},
     {"network", node_network},
     {"close", node_close},
     {NULL, NULL},

@@ -47,6 +47,7 @@
 #include "rpc/rpc.h"
 #include "rpc/sealing.h"
 #include "rpc/store_budget.h"
+#include "rpc/talkers.h"
 #include "rpc/turn.h"
 #include "wire/codec.h"
 
@@ -61,6 +62,7 @@ struct kad_node {
   struct kad_table *tables[KAD_FAMILIES]; /* NULL: no socket of that family */
   struct kad_hidden_contacts hidden;
   struct kad_limiter *limiter; /* NULL: limits are off */
+  struct kad_talkers *talkers; /* NULL: they are not counted */
   struct kad_sealing *sealing; /* NULL: the node is not sealed */
   struct kad_address_set blocked;
   struct kad_address_set exempt; /* from the limiter */

@@ -122,6 +122,7 @@ void kad_node_free(struct kad_node *node) {
     kad_table_free(node->tables[i]);
   }
   kad_limiter_free(node->limiter);
+  kad_talkers_stop(node);
   kad_sealing_free(node);
   kad_address_set_deinit(&node->blocked, &allocator);
   kad_address_set_deinit(&node->exempt, &allocator);
@@ -178,10 +179,12 @@ static void receive_query(struct kad_node *node, const struct kad_address *from,
   kad_reachability_queried(node, from);
   if (kad_node_is_read_only(node, from->family)) {
     node->stats.dropped_read_only++;
+    kad_talkers_drop(node, from);
     return;
   }
   if (!is_within_limits(node, from)) {
     node->stats.dropped_limited++;
+    kad_talkers_drop(node, from);
     return;
   }
   const struct kad_incoming incoming = {
@@ -200,6 +203,7 @@ static void receive_malformed(struct kad_node *node,
   const struct kad_incoming incoming = {
       .from.address = *from, .datagram = datagram, .message = message};
   node->stats.dropped_malformed++;
+  kad_talkers_drop(node, from);
   if (message->transaction.len == 0 ||
       kad_node_is_read_only(node, from->family) ||
       !is_within_limits(node, from)) {
@@ -226,16 +230,11 @@ static void receive_opened(struct kad_node *node,
   }
 }
 
-void kad_node_receive(struct kad_node *node, const struct kad_address *from,
-                      struct kad_slice datagram) {
+/* Opens a datagram and serves it. Returns false if it was dropped unread. */
+static bool receive_datagram(struct kad_node *node,
+                             const struct kad_address *from,
+                             struct kad_slice datagram) {
   uint8_t room[KAD_DATAGRAM_MAX];
-  if (node == NULL || from == NULL) {
-    return;
-  }
-  assert(!node->sending);
-  kad_clock_detect_suspend(node);
-  node->stats.datagrams_in++;
-  node->stats.bytes_in += datagram.len;
   if (kad_address_is_martian(from, node->config.allow_local)) {
     node->stats.dropped_martian++;
   } else if (kad_address_set_has(&node->blocked, from)) {
@@ -244,6 +243,23 @@ void kad_node_receive(struct kad_node *node, const struct kad_address *from,
     node->stats.dropped_malformed++;
   } else if (kad_sealing_open(node, from, &datagram, room)) {
     receive_opened(node, from, datagram);
+    return true;
+  }
+  return false;
+}
+
+void kad_node_receive(struct kad_node *node, const struct kad_address *from,
+                      struct kad_slice datagram) {
+  if (node == NULL || from == NULL) {
+    return;
+  }
+  assert(!node->sending);
+  kad_clock_detect_suspend(node);
+  node->stats.datagrams_in++;
+  node->stats.bytes_in += datagram.len;
+  kad_talkers_note(node, from, datagram.len);
+  if (!receive_datagram(node, from, datagram)) {
+    kad_talkers_drop(node, from);
   }
 }
 

@@ -252,6 +252,7 @@ static bool may_verify(struct kad_node *node,
     return true;
   }
   node->stats.dropped_limited++;
+  kad_talkers_drop(node, from);
   return false;
 }
 

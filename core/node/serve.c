@@ -197,6 +197,7 @@ static void apply_on_request(struct kad_node *node,
     serve_query(node, incoming);
   } else if (result->verdict == KAD_VERDICT_DROP) {
     node->stats.dropped_by_policy++;
+    kad_talkers_drop(node, &incoming->from.address);
   } else {
     reply_verdict(node, incoming, result);
   }

@@ -520,6 +520,7 @@ void kad_rpc_receive(struct kad_node *node, const struct kad_address *from,
   struct kad_query *query = match_query(node, from, message);
   if (query == NULL) {
     node->stats.dropped_unmatched++;
+    kad_talkers_drop(node, from);
     return;
   }
   kad_pacer_answered(node, query);

@@ -15,6 +15,7 @@
 #include "kadenza_sim.h"
 #include "kadenza_socket.h"
 #include "kadenza_store.h"
+#include "kadenza_talkers.h"
 #include "kadenza_watch.h"
 #include "values.h"
 

@@ -13,10 +13,12 @@ local tree = require("tests.check.tree")
 local PLACES <const> = {
   -- Who holds how much, and whose records a store replaces.
   kad_address_same_host = {
+    ["core/rpc/talkers.c"] = "the counts of a host",
     ["core/records/quota.c"] = "whose record is replaced",
     ["core/replication/commit.c"] = "whose record is replaced or confirmed",
   },
   kad_address_host_size = {
+    ["core/rpc/talkers.c"] = "the counts of a host",
     ["core/base/address_filter.c"] = "hosts that we have sent to",
     ["core/records/memory/accounts.c"] = "the accounts of a store, its victim",
     ["core/records/peers/peers.c"] = "how many peers a host has, the victim",

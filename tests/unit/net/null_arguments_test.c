@@ -13,6 +13,7 @@
 #include "kadenza_sim.h"
 #include "kadenza_socket.h"
 #include "kadenza_store.h"
+#include "kadenza_talkers.h"
 #include "kadenza_watch.h"
 #include "lone_node.h"
 #include "unit.h"
@@ -321,6 +322,9 @@ static void views_of_a_node(void **state) {
   REFUSES(kad_node_block(node, NULL, 1));
   REFUSES(kad_node_exempt(NULL, NULL, 0));
   REFUSES(kad_node_exempt(node, NULL, 1));
+  REFUSES(kad_node_count_talkers(NULL, true));
+  assert_int_equal(kad_node_talkers(NULL, NULL, 0, NULL), 0);
+  assert_int_equal(kad_node_talkers(node, NULL, 1, NULL), 0);
   REFUSES(kad_node_set_network_keys(NULL, &keys));
   REFUSES(kad_node_set_network_keys(node, NULL));
   REFUSES(kad_node_check_address(NULL, &address));
