@@ -636,6 +636,10 @@ build = {
       "scripts/kadenza/throttle.lua",
     ["kadenza.unwind"] =
       "scripts/kadenza/unwind.lua",
+    ["kadenza.web.history"] =
+      "scripts/kadenza/web/history.lua",
+    ["kadenza.web.log_ring"] =
+      "scripts/kadenza/web/log_ring.lua",
     ["kadenza.policies.blob"] =
       "scripts/policies/blob.lua",
     ["kadenza.policies.chat"] =

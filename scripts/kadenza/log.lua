@@ -22,6 +22,9 @@ local settings = { level = "info", format = "text", write = function(line)
   io.stderr:write(line, "\n")
 end }
 
+-- The functions of `observe`.
+local observers = {}
+
 local EVENT <const> = {
   level = { kind = "string", required = true },
   message = { kind = "string", required = true },
@@ -76,6 +79,21 @@ function M.restore(before)
   settings = before
 end
 
+--- Calls `fn` with each event that the level lets through, before it is
+--- written. `fn` must not log, raise or change the event.
+---@param fn fun(event: { level: string, message: string, fields: table })
+---@return fun() stop  ends that
+function M.observe(fn)
+  check.kind(fn, "function", "fn", 2)
+  local function observer(event)
+    fn(event)
+  end
+  observers[observer] = true
+  return function()
+    observers[observer] = nil
+  end
+end
+
 -- Logs an event. `depth` is the level of `error` for a mistake of the caller.
 local function write(depth, level, message, fields)
   if not RANKS[level] then
@@ -85,8 +103,13 @@ local function write(depth, level, message, fields)
   elseif fields ~= nil and type(fields) ~= "table" then
     error("the fields must be a table, not " .. type(fields), depth)
   elseif RANKS[level] <= RANKS[settings.level] then
+    local event =
+      { level = level, message = tostring(message), fields = fields or {} }
+    for observer in pairs(observers) do
+      observer(event)
+    end
     local sink = settings.sink or to_standard_error
-    sink({ level = level, message = tostring(message), fields = fields or {} })
+    sink(event)
   end
 end
 

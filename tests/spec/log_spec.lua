@@ -81,6 +81,25 @@ describe("kadenza.log", function()
     assert.equal("but this", events[1].message)
   end)
 
+  it("shows events to those that observe it, until they stop", function()
+    local seen = {}
+    local stop = log.observe(function(event)
+      seen[#seen + 1] = event
+    end)
+    local events = support.logged(function()
+      log.warn("careful", { count = 2 })
+      log.debug("below the level")
+      stop()
+      log.info("later")
+    end)
+
+    assert.equal(2, #events)
+    assert.same({ events[1] }, seen)
+    support.assert_blames_caller("fn must be a function", function()
+      log.observe("x")
+    end)
+  end)
+
   it("raises for an unknown level or option, and names it", function()
     support.assert_blames_caller("unknown level 'loud'", function()
       log.write("loud", "x")
