@@ -102,6 +102,8 @@ KAD_API int kad_durable_finish(struct kad_durable *durable);
   X(disk_commits, "turns whose changes were written to the journal")     \
   X(disk_flushes, "times that the journal was flushed to the disk")      \
   X(disk_checkpoints, "times that the journal was moved to LMDB")        \
+  X(disk_compactions, "times that a file with many free pages was "      \
+                      "replaced")                                        \
   X(disk_failures, "writes and flushes that the disk refused")           \
   X(disk_failing, "1 while the disk refuses to write: stores are "       \
                   "refused (gauge)")                                     \

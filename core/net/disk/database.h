@@ -21,7 +21,9 @@
 
 enum {
   KAD_DATABASE_VERSION = 1,
-  KAD_DATABASE_PATH_MAX = 4200, /* bytes */
+  KAD_DATABASE_TRANSACTION_PAGES = 4096,
+  KAD_DATABASE_SPARSE_BYTES = 64 << 20, /* that are free: to be compacted */
+  KAD_DATABASE_PATH_MAX = 4200,         /* bytes */
   KAD_DATABASE_CORRUPT = MDB_CORRUPTED,
   KAD_DATABASE_FOREIGN = MDB_INVALID,            /* the file is none of LMDB */
   KAD_DATABASE_OTHER_LMDB = MDB_VERSION_MISMATCH /* another format of LMDB */
@@ -42,6 +44,8 @@ struct kad_database {
   char path[KAD_DATABASE_PATH_MAX];
   MDB_dbi dbi;
   uint64_t max_bytes;
+  uint64_t sparse_bytes;      /* least free ones of a file that is sparse */
+  uint64_t transaction_pages; /* that a transaction may change, about */
   bool is_read_only;
   bool is_broken; /* an assertion has failed */
   jmp_buf escape; /* of the call that runs */
@@ -63,6 +67,9 @@ KAD_MUST_CHECK int kad_database_open(struct kad_database *database,
 /* Closes it. Has no effect on one that is closed. */
 void kad_database_close(struct kad_database *database);
 
+/* Closes the database, if it is open, and opens it again, to write. */
+KAD_MUST_CHECK int kad_database_reopen(struct kad_database *database);
+
 /* Begins to read: what follows sees one state of the file. A writer need not
  * wait. End with kad_database_end_read. */
 KAD_MUST_CHECK int kad_database_begin_read(struct kad_database *database,
@@ -82,14 +89,31 @@ KAD_MUST_CHECK int kad_database_walk(struct kad_database *database,
                                      const uint8_t *secret,
                                      kad_database_visit_fn visit, void *data);
 
-/* Applies the changes of `list` and `info` in one transaction, which is on the
- * disk when this returns 0. */
+/* Applies the changes of `list` and `info`: they are on the disk when this
+ * returns 0. After an error, or a crash, the file may have some of the changes,
+ * but not `info`: to apply all of them again has the same result. */
 KAD_MUST_CHECK int kad_database_apply(struct kad_database *database,
                                       const struct kad_change_list *list,
                                       const struct kad_database_info *info);
 
-/* Returns the bytes of the file that are in use. */
+/* Returns the bytes of the file, and those of it that are free: LMDB uses them
+ * again before the file grows, but does not give them back. */
 uint64_t kad_database_bytes(const struct kad_database *database);
+uint64_t kad_database_free_bytes(const struct kad_database *database);
+
+/* Returns true if more than half of the file is free, and enough of it that a
+ * compaction is worth its work. */
+bool kad_database_is_sparse(const struct kad_database *database);
+
+/* Replaces the file by a copy without free bytes, which is on the disk before
+ * it has the name. After an error the old file stays, and a database that could
+ * not be opened again is by the next kad_database_apply. A reader that has the
+ * old file open goes on with it. `must_stop` is asked now and then, from the
+ * thread that calls this, and ends it with ECANCELED. EBUSY: a reader is about
+ * to open the file. */
+KAD_MUST_CHECK int kad_database_compact(struct kad_database *database,
+                                        bool (*must_stop)(void *data),
+                                        void *data);
 
 /* Returns the text of an error. Always valid. */
 const char *kad_database_text(int error);

@@ -41,7 +41,8 @@ enum {
                                           new times of records are dropped */
   KAD_DURABLE_MARK_MS = 60000, /* between clock marks of a store at rest */
   KAD_DURABLE_RETRY_MS = 1000, /* after the first failure; doubled */
-  KAD_DURABLE_RETRY_MAX_MS = 30000
+  KAD_DURABLE_RETRY_MAX_MS = 30000,
+  KAD_DURABLE_COMPACT_RETRY_MS = 600000 /* after a compaction that failed */
 };
 
 /* What a durable store needs of the world; of a network, but for tests. */
@@ -87,6 +88,7 @@ struct kad_durable {
   bool rewrites;        /* the next flush writes the segment again */
   kad_time_ms retry_at; /* env.now */
   kad_time_ms retry_ms;
+  kad_time_ms compact_at;      /* env.now: no compaction before */
   struct kad_network *network; /* NULL in tests */
   uint64_t timer;              /* of the network; 0: none */
   struct kad_durable_counters stats;

@@ -412,6 +412,17 @@ static void init_files(struct kad_durable_files *files, bool is_read_only,
   }
 }
 
+/* Removes what a compaction has left that did not end. */
+static void remove_leftovers(const struct kad_durable_files *files) {
+  static const char *const names[] = {KAD_DURABLE_DATABASE ".new",
+                                      KAD_DURABLE_DATABASE "-lock.old"};
+  char path[KAD_DURABLE_PATH_MAX];
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    write_path(files, names[i], path);
+    (void)unlink(path);
+  }
+}
+
 /* A reader reads the journal first: what it has of it, the database may have
  * already by then, but the database cannot lack what the reader has not read.
  */
@@ -427,6 +438,9 @@ int kad_durable_files_open(struct kad_durable_files *files, const char *folder,
   for (size_t i = 0; i < KAD_DURABLE_SEGMENTS && error == 0; i++) {
     error = open_segment(files, i, problem);
     error = error == 0 ? read_head(files, i, problem) : error;
+  }
+  if (error == 0 && !is_read_only) {
+    remove_leftovers(files);
   }
   error = error == 0 ? open_database(files, problem) : error;
   if (error != 0) {

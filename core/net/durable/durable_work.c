@@ -24,12 +24,16 @@ struct kad_durable_job {
   pthread_mutex_t mutex;
   pthread_cond_t has_ended;
   bool ended;
+  bool must_stop;             /* the loop waits: leave out what can wait */
   struct kad_segment segment; /* as it was when the job began */
   bool rewrites;
   struct kad_database *database; /* of a move: it alone uses it meanwhile */
   struct kad_database_info info; /* of the database, before and after */
   uint64_t file_bytes;
-  int error; /* errno, or, negative, of LMDB */
+  int error;     /* errno, or, negative, of LMDB */
+  bool compacts; /* a move: compact the database if it is sparse */
+  bool was_compacted;
+  int compact_error; /* as `error`; 0 also if it was not tried */
 };
 
 /* ----------------------------------------------------------------- jobs -- */
@@ -70,6 +74,7 @@ static void wait_for(struct kad_durable_job *job) {
     return;
   }
   (void)pthread_mutex_lock(&job->mutex);
+  job->must_stop = true;
   while (!job->ended) {
     (void)pthread_cond_wait(&job->has_ended, &job->mutex);
   }
@@ -201,6 +206,21 @@ static int apply_segment(struct kad_durable_job *job, struct kad_slice bytes) {
   return error;
 }
 
+static bool must_stop(void *data) {
+  struct kad_durable_job *const job = data;
+  (void)pthread_mutex_lock(&job->mutex);
+  const bool stops = job->must_stop;
+  (void)pthread_mutex_unlock(&job->mutex);
+  return stops;
+}
+
+static void compact(struct kad_durable_job *job) {
+  if (job->compacts && kad_database_is_sparse(job->database)) {
+    job->compact_error = kad_database_compact(job->database, must_stop, job);
+    job->was_compacted = job->compact_error == 0;
+  }
+}
+
 static void run_move(struct kad_durable_job *job) {
   struct kad_changes bytes = {.allocator = kad_allocator_default()};
   job->error = kad_segment_sync(job->segment.fd, job->segment.end, false);
@@ -211,8 +231,22 @@ static void run_move(struct kad_durable_job *job) {
     job->error = apply_segment(
         job, (struct kad_slice){.data = bytes.bytes, .len = bytes.len});
   }
-  job->file_bytes = kad_database_bytes(job->database);
   kad_changes_deinit(&bytes);
+  if (job->error == 0) {
+    compact(job);
+  }
+  job->file_bytes = kad_database_bytes(job->database);
+}
+
+/* Notes how a compaction has ended. One that fails, as on a full disk, does no
+ * harm. */
+static void finish_compaction(struct kad_durable *durable,
+                              const struct kad_durable_job *job) {
+  durable->stats.disk_compactions += job->was_compacted;
+  if (job->compact_error != 0) {
+    durable->compact_at = kad_time_add(durable->env.now(durable->env.state),
+                                       KAD_DURABLE_COMPACT_RETRY_MS);
+  }
 }
 
 static void finish_move(struct kad_durable *durable,
@@ -220,6 +254,7 @@ static void finish_move(struct kad_durable *durable,
   struct kad_segment *segment = find_segment(durable, job->segment.generation);
   durable->move = NULL;
   durable->stats.disk_file_bytes = job->file_bytes;
+  finish_compaction(durable, job);
   if (job->error != 0) {
     kad_durable_fail(durable, KAD_DURABLE_CAUSE_MOVE, job->error);
     return;
@@ -248,6 +283,7 @@ static void start_move(struct kad_durable *durable,
                        const struct kad_segment *segment) {
   struct kad_durable_job *job = new_move(durable, segment);
   if (job != NULL) {
+    job->compacts = durable->env.now(durable->env.state) >= durable->compact_at;
     start_job(durable, job);
   }
 }
@@ -300,6 +336,7 @@ void kad_durable_turn(struct kad_durable *durable) {
   if (error != 0) {
     kad_durable_fail(durable, KAD_DURABLE_CAUSE_WRITE, error);
   } else {
+    kad_durable_recover(durable, KAD_DURABLE_CAUSE_WRITE);
     start_move(durable, &durable->files.segments[old]);
   }
 }
