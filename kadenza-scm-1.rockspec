@@ -66,6 +66,7 @@ build = {
         "bindings/lua/file.c",
         "bindings/lua/handle.c",
         "bindings/lua/hidden_input.c",
+        "bindings/lua/histogram.c",
         "bindings/lua/interrupt.c",
         "bindings/lua/item.c",
         "bindings/lua/loader.c",
@@ -138,6 +139,7 @@ build = {
         "core/base/wheel.c",
         "core/engine/clock.c",
         "core/engine/durability.c",
+        "core/engine/histogram.c",
         "core/engine/hook_call.c",
         "core/engine/rng.c",
         "core/engine/ruleset.c",
@@ -449,6 +451,8 @@ build = {
       "scripts/kadenza/errors.lua",
     ["kadenza.failure"] =
       "scripts/kadenza/failure.lua",
+    ["kadenza.figures"] =
+      "scripts/kadenza/figures.lua",
     ["kadenza.group"] =
       "scripts/kadenza/group.lua",
     ["kadenza.host"] =

@@ -8,6 +8,7 @@
 #include "lua/error.h"
 #include "lua/field.h"
 #include "lua/handle.h"
+#include "lua/histogram.h"
 #include "lua/names.h"
 #include "lua/network_key.h"
 #include "lua/operation.h"
@@ -372,6 +373,7 @@ static const luaL_Reg shared_methods[] = {
     {"state", node_state},
     {"send_failure", node_send_failure},
     {"stats", node_stats},
+    {"histograms", kad_lua_node_histograms},
     {"contacts", node_contacts},
     {"held", node_held},
     {"publish", node_publish},

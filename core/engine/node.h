@@ -18,6 +18,7 @@
 #include "engine/clock.h"
 #include "engine/durability.h"
 #include "engine/events.h"
+#include "engine/histogram.h"
 #include "engine/hook_call.h"
 #include "engine/ruleset.h"
 #include "engine/timer.h"
@@ -96,7 +97,8 @@ struct kad_node {
   struct kad_durability durability;
   struct kad_map storing; /* store queries that wait for a reply */
   struct kad_stats stats; /* counters; kad_node_stats fills in the gauges */
-  bool sending;           /* inside env.send: the engine must not be entered */
+  struct kad_histograms histograms;
+  bool sending; /* inside env.send: the engine must not be entered */
   bool closing;
   bool is_opened; /* the store ends with the node */
 };

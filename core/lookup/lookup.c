@@ -534,3 +534,34 @@ uint32_t kad_lookup_hops(const struct kad_lookup *lookup) {
   }
   return kad_paths_closest(&lookup->paths, &closest, 1) > 0 ? closest->hop : 0;
 }
+
+void kad_lookup_add_counts(struct kad_lookup *const *lookups, size_t count,
+                           struct kad_result *result) {
+  for (size_t i = 0; i < count; i++) {
+    const struct kad_lookup *lookup = lookups[i];
+    if (lookup == NULL) {
+      continue;
+    }
+    uint32_t hops = kad_lookup_hops(lookup);
+    result->hops = hops > result->hops ? hops : result->hops;
+    result->messages += lookup->messages;
+    result->path_count += lookup->step_count;
+  }
+}
+
+struct kad_step *kad_lookup_join_steps(const struct kad_node *node,
+                                       struct kad_lookup *const *lookups,
+                                       size_t count, size_t steps) {
+  struct kad_step *joined =
+      steps > 0 ? kad_alloc(&node->env.allocator, steps * sizeof *joined)
+                : NULL;
+  size_t used = 0;
+  for (size_t i = 0; joined != NULL && i < count; i++) {
+    const struct kad_lookup *lookup = lookups[i];
+    if (lookup != NULL && lookup->step_count > 0) {
+      memcpy(joined + used, lookup->steps, lookup->step_count * sizeof *joined);
+      used += lookup->step_count;
+    }
+  }
+  return joined;
+}

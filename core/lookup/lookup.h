@@ -115,4 +115,15 @@ void kad_lookup_free(struct kad_node *node, struct kad_lookup *lookup);
  * table, 0 if none answered. */
 uint32_t kad_lookup_hops(const struct kad_lookup *lookup);
 
+/* Adds the hops, messages and steps of `count` lookups to `result`. Ignores
+ * those that are NULL. */
+void kad_lookup_add_counts(struct kad_lookup *const *lookups, size_t count,
+                           struct kad_result *result);
+
+/* Copies the steps of `count` lookups, `steps` in all, to one array, which the
+ * caller frees. Returns NULL without steps, and when out of memory. */
+struct kad_step *kad_lookup_join_steps(const struct kad_node *node,
+                                       struct kad_lookup *const *lookups,
+                                       size_t count, size_t steps);
+
 #endif

@@ -12,10 +12,20 @@ static bool has_contacts(const struct kad_table *table) {
   return table != NULL && kad_table_count(table) > 0;
 }
 
+static enum kad_timed_outcome outcome_of(const struct kad_lookup *lookup) {
+  if (lookup->converged) {
+    return KAD_TIMED_OUTCOME_SUCCESS;
+  }
+  return lookup->timed_out ? KAD_TIMED_OUTCOME_TIMEOUT
+                           : KAD_TIMED_OUTCOME_FAILED;
+}
+
 /* Ends a lookup. After a join the next one follows at once. Other lookups wait
  * for the next round, so that buckets that are due together cause no burst. */
 static void end_lookup(struct kad_node *node, struct kad_lookup *lookup) {
   struct kad_refresh *refresh = &node->maintenance.refresh;
+  kad_histograms_add(node, KAD_TIMED_REFRESH, outcome_of(lookup),
+                     lookup->started_at);
   refresh->lookup = NULL;
   node->stats.maintenance_queries += lookup->messages;
   kad_lookup_free(node, lookup);

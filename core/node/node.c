@@ -116,6 +116,7 @@ void kad_node_free(struct kad_node *node) {
   kad_neighbours_stop(node);
   kad_publications_stop(node);
   kad_rpc_deinit(node);
+  kad_histograms_deinit(node);
   kad_map_deinit(&node->storing);
   kad_verification_deinit(node);
   for (size_t i = 0; i < KAD_FAMILIES; i++) {

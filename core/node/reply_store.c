@@ -25,6 +25,7 @@ struct store_reply {
   bool mapped;
   struct kad_reply_bound bound;
   enum kad_method_id method;
+  kad_time_ms started_at;
   uint8_t transaction_len;
   uint8_t transaction[KAD_TRANSACTION_MAX];
 };
@@ -93,10 +94,24 @@ static void free_store_reply(struct kad_node *node, struct store_reply *reply) {
   kad_release(&node->env.allocator, reply, sizeof *reply);
 }
 
+static void count_time(struct kad_node *node, const struct store_reply *reply,
+                       bool has_stored) {
+  const enum kad_timed_outcome outcome =
+      has_stored ? KAD_TIMED_OUTCOME_SUCCESS : KAD_TIMED_OUTCOME_FAILED;
+  enum kad_timed timed = KAD_TIMED_SERVED_STORE;
+  if (reply->method == KAD_METHOD_PUT) {
+    timed = KAD_TIMED_SERVED_PUT;
+  } else if (reply->method == KAD_METHOD_ANNOUNCE_PEER) {
+    timed = KAD_TIMED_SERVED_ANNOUNCE;
+  }
+  kad_histograms_add(node, timed, outcome, reply->started_at);
+}
+
 static void send_store_reply(struct kad_node *node,
                              const struct kad_admission *admission,
                              void *data) {
   struct store_reply *reply = data;
+  count_time(node, reply, admission->stored > 0);
   if (admission->stored == 0) {
     reply_rejected(node, admission, reply);
   } else {
@@ -169,6 +184,7 @@ static void admit(struct kad_node *node, const struct kad_incoming *incoming,
   }
   reply->bound = kad_reply_bound_of(node, incoming, SIZE_MAX);
   reply->method = incoming->message->method;
+  reply->started_at = kad_node_now(node);
   reply->transaction_len = (uint8_t)transaction.len;
   memcpy(reply->transaction, transaction.data, transaction.len);
   reply->target = records->key;

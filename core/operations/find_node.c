@@ -16,6 +16,7 @@ static void end_find_node(struct kad_node *node, struct kad_operation *op) {
 
 static const struct kad_operation_kind find_node_kind = {
     .method = KAD_METHOD_FIND_NODE,
+    .timed = KAD_TIMED_FIND_NODE,
     .start = kad_operation_look_up,
     .looked_up = end_find_node,
 };

@@ -419,6 +419,7 @@ static void stop_get(struct kad_node *node, struct kad_operation *op) {
 
 static const struct kad_operation_kind get_kind = {
     .method = KAD_METHOD_FIND_VALUE,
+    .timed = KAD_TIMED_GET,
     .start = start_get,
     .replied = add_reply,
     .looked_up = process_records,
@@ -430,6 +431,7 @@ static const struct kad_operation_kind get_kind = {
 
 static const struct kad_operation_kind get_item_kind = {
     .method = KAD_METHOD_GET,
+    .timed = KAD_TIMED_GET_ITEM,
     .start = start_get,
     .replied = add_reply,
     .looked_up = process_records,

@@ -285,6 +285,7 @@ static void stop_search(struct kad_node *node, struct kad_operation *op) {
 
 static const struct kad_operation_kind get_peers_kind = {
     .method = KAD_METHOD_GET_PEERS,
+    .timed = KAD_TIMED_GET_PEERS,
     .start = start_search,
     .replied = add_reply,
     .looked_up = end_lookups,

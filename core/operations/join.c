@@ -268,6 +268,7 @@ static void stop_join(struct kad_node *node, struct kad_operation *op) {
 
 static const struct kad_operation_kind join_kind = {
     .method = KAD_METHOD_FIND_NODE,
+    .timed = KAD_TIMED_JOIN,
     .start = start_join,
     .looked_up = end_join,
     .stop = stop_join,

@@ -86,39 +86,6 @@ static void start_queued(struct kad_node *node) {
   }
 }
 
-/* Adds the counts of both lookups; join_paths joins their paths. */
-static void report_lookups(const struct kad_operation *op,
-                           struct kad_result *result) {
-  for (size_t i = 0; i < KAD_FAMILIES; i++) {
-    const struct kad_lookup *lookup = op->lookups[i];
-    if (lookup == NULL) {
-      continue;
-    }
-    uint32_t hops = kad_lookup_hops(lookup);
-    result->hops = hops > result->hops ? hops : result->hops;
-    result->messages += lookup->messages;
-    result->path_count += lookup->step_count;
-  }
-}
-
-/* Copies the paths of both lookups into one array. Returns NULL when out of
- * memory. */
-static struct kad_step *join_paths(const struct kad_node *node,
-                                   const struct kad_operation *op,
-                                   size_t count) {
-  struct kad_step *joined =
-      kad_alloc(&node->env.allocator, count * sizeof *joined);
-  size_t used = 0;
-  for (size_t i = 0; joined != NULL && i < KAD_FAMILIES; i++) {
-    const struct kad_lookup *lookup = op->lookups[i];
-    if (lookup != NULL && lookup->step_count > 0) {
-      memcpy(joined + used, lookup->steps, lookup->step_count * sizeof *joined);
-      used += lookup->step_count;
-    }
-  }
-  return joined;
-}
-
 /* Calls the callback with the result. */
 static void call_done(struct kad_node *node, struct kad_operation *op) {
   struct kad_contact contacts[2 * KAD_K_MAX];
@@ -137,11 +104,12 @@ static void call_done(struct kad_node *node, struct kad_operation *op) {
     contacts[i] = closest[i]->contact;
   }
   result.closest = contacts;
-  report_lookups(op, &result);
+  kad_lookup_add_counts(op->lookups, KAD_FAMILIES, &result);
   result.messages += kad_sybil_search_messages(op);
   result.dense_key = op->sybil_search != NULL;
   size_t steps = result.path_count;
-  struct kad_step *path = steps > 0 ? join_paths(node, op, steps) : NULL;
+  struct kad_step *path =
+      kad_lookup_join_steps(node, op->lookups, KAD_FAMILIES, steps);
   result.path = path;
   result.path_count = path != NULL ? steps : 0;
   if (op->kind->report != NULL) {
@@ -157,6 +125,7 @@ static void finish_operation(struct kad_node *node, struct kad_operation *op) {
   if (op->status != 0 && op->counted) {
     node->stats.lookups_failed++;
   }
+  kad_histograms_add_status(node, op->timed, op->status, op->started_at);
   if (op->done != NULL) {
     call_done(node, op);
   }
@@ -203,6 +172,7 @@ static void copy_request(struct kad_operation *op,
                          const struct kad_operation_request *request) {
   op->size = request->size;
   op->kind = request->kind;
+  op->timed = request->kind->timed;
   op->done = request->done;
   op->data = request->data;
   op->internal = request->internal;

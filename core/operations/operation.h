@@ -8,6 +8,7 @@
 #define KAD_OPERATIONS_OPERATION_H
 
 #include "base/address.h"
+#include "engine/histogram.h"
 #include "engine/ruleset.h"
 #include "lookup/lookup.h"
 #include "records/bundle.h"
@@ -29,6 +30,7 @@ struct kad_sybil_search;
 /* What differs between kinds of operations. */
 struct kad_operation_kind {
   enum kad_method_id method; /* of its lookups, if it has any */
+  enum kad_timed timed;      /* the histogram that counts it */
   /* Starts the operation. May end it. */
   void (*start)(struct kad_node *node, struct kad_operation *op);
   /* Receives each reply in a lookup; see kad_lookup_config. May be NULL. */
@@ -63,6 +65,7 @@ struct kad_operation {
   struct kad_query_owner queries;
   kad_done_fn done;
   void *data;
+  enum kad_timed timed; /* that of its kind, or another */
   kad_time_ms started_at;
   struct kad_timer timer;   /* to start, or to call the callback, in a tick */
   struct kad_timer overdue; /* ends it some time after its deadline, which the

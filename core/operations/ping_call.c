@@ -107,6 +107,7 @@ static void report_contact_query(struct kad_node *node,
 }
 
 static const struct kad_operation_kind contact_query_kind = {
+    .timed = KAD_TIMED_CALL,
     .start = start_contact_query,
     .report = report_contact_query,
 };
@@ -123,6 +124,7 @@ static int make_contact_query(struct kad_node *node,
     return error;
   }
   struct contact_query *it = query_of(op);
+  it->op.timed = method.len > 0 ? KAD_TIMED_CALL : KAD_TIMED_PING;
   it->to = *to;
   it->name_len = method.len;
   it->args_len = args.len;

@@ -460,6 +460,7 @@ static void stop_put(struct kad_node *node, struct kad_operation *op) {
 
 static const struct kad_operation_kind put_kind = {
     .method = KAD_METHOD_FIND_VALUE,
+    .timed = KAD_TIMED_PUT,
     .start = start_put,
     .looked_up = start_stores,
     .apply_result = apply_validate,
@@ -481,6 +482,7 @@ static bool note_version(struct kad_node *node, struct kad_lookup *lookup,
 
 static const struct kad_operation_kind put_item_kind = {
     .method = KAD_METHOD_GET,
+    .timed = KAD_TIMED_PUT_ITEM,
     .start = start_put,
     .replied = note_version,
     .looked_up = start_stores,
@@ -491,6 +493,7 @@ static const struct kad_operation_kind put_item_kind = {
 
 static const struct kad_operation_kind announce_kind = {
     .method = KAD_METHOD_GET_PEERS,
+    .timed = KAD_TIMED_ANNOUNCE,
     .start = kad_operation_look_up,
     .looked_up = start_stores,
     .report = report_put,
@@ -555,6 +558,7 @@ int kad_put_republish(struct kad_node *node, const struct kad_record *record,
                                                 .internal = true};
   int error = make_put(node, &request, record, &op, NULL);
   if (error == 0) {
+    op->timed = KAD_TIMED_REPUBLISH;
     put_of(op)->republishes = true;
     put_of(op)->publication = publication;
   }

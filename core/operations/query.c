@@ -43,6 +43,7 @@ static void end_query(struct kad_node *node, struct kad_operation *op) {
 
 static const struct kad_operation_kind query_kind = {
     .method = KAD_METHOD_CUSTOM,
+    .timed = KAD_TIMED_QUERY,
     .start = kad_operation_look_up,
     .replied = deliver_reply,
     .looked_up = end_query,

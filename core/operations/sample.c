@@ -89,6 +89,7 @@ static void report_sample(struct kad_node *node, struct kad_operation *op,
 }
 
 static const struct kad_operation_kind sample_kind = {
+    .timed = KAD_TIMED_SAMPLE,
     .start = start_sample,
     .report = report_sample,
 };
@@ -107,6 +108,8 @@ static int ask(struct kad_node *node, const struct kad_contact *to,
   if (error == 0) {
     sample_of(op)->to = *to;
     sample_of(op)->method = method;
+    op->timed = method == KAD_METHOD_FIND_NODE ? KAD_TIMED_NEIGHBOURS
+                                               : KAD_TIMED_SAMPLE;
   }
   return error;
 }

@@ -478,6 +478,17 @@ static void replace_contact(struct kad_node *node, struct kad_query *query,
   fail_query(node, query, reply);
 }
 
+/* Counts the time of an answer, unless it may be to either of two messages. */
+static void count_answer(struct kad_node *node, const struct kad_query *query,
+                         enum kad_timed_outcome outcome) {
+  if (!query->resent) {
+    kad_histograms_add(node,
+                       query->to.address.family == 4 ? KAD_TIMED_REPLY_IP4
+                                                     : KAD_TIMED_REPLY_IP6,
+                       outcome, query->sent_at);
+  }
+}
+
 /* Handles the reply to `query`, which has ended already: a hook that the events
  * call cannot find it any more. */
 static void handle_reply(struct kad_node *node, struct kad_query *query,
@@ -493,6 +504,7 @@ static void handle_reply(struct kad_node *node, struct kad_query *query,
     return;
   }
   node->stats.replies++;
+  count_answer(node, query, KAD_TIMED_OUTCOME_SUCCESS);
   node->stats.late += query->soft;
   if (query->expects_id && !kad_id_equal(&message->id, &query->to.id)) {
     replace_contact(node, query, &answered, rtt_ms, message);
@@ -530,6 +542,7 @@ void kad_rpc_receive(struct kad_node *node, const struct kad_address *from,
     return;
   }
   node->stats.errors++;
+  count_answer(node, query, KAD_TIMED_OUTCOME_FAILED);
   (void)kad_table_seen(kad_node_table(node, from->family), &query->to,
                        kad_node_now(node));
   note_proof(node, &query->to);

@@ -1,7 +1,8 @@
 --- A node of an overlay: opens and closes it, and returns its state. Its
 --- operations are in `kadenza.joining`, `kadenza.contact_query`,
 --- `kadenza.lookups`, `kadenza.storing` and `kadenza.items`, its publications
---- in `kadenza.publication`, its network keys in `kadenza.sealing`.
+--- in `kadenza.publication`, its network keys in `kadenza.sealing`, its figures
+--- in `kadenza.figures`.
 --
 --     local node = assert(kad.node { listen = "0.0.0.0:6881" })
 --     assert(node:bootstrap { "192.0.2.1:6881" })
@@ -14,11 +15,11 @@ local contact_query = require("kadenza.contact_query")
 local core = require("kadenza.core")
 local durable = require("kadenza.durable")
 local errors = require("kadenza.errors")
+local figures = require("kadenza.figures")
 local items = require("kadenza.items")
 local joining = require("kadenza.joining")
 local log = require("kadenza.log")
 local lookups = require("kadenza.lookups")
-local policy_stats = require("kadenza.policy.stats")
 local loop = require("kadenza.loop")
 local node_options = require("kadenza.node_options")
 local publication = require("kadenza.publication")
@@ -31,12 +32,6 @@ local M = {}
 
 --- A node of the core. It has the methods of kadenza.Node, but those that wait
 --- take a callback instead. The node of a policy has no `close`.
----@class kadenza.SendFailure
----@field count integer  datagrams that were not sent
----@field to string  receiver of the latest
----@field error string  why it was not sent, such as "network is unreachable"
----@field name string  the error's name, such as "ENETUNREACH"
-
 ---@class kadenza.core.Node
 
 ---@class kadenza.Node
@@ -46,7 +41,7 @@ Node.__index = Node
 Node.__name = "kadenza.Node"
 
 for _, methods in ipairs({ joining, contact_query, lookups, storing, items,
-  publication.methods, sealing }) do
+  publication.methods, sealing, figures }) do
   for name, method in pairs(methods) do
     Node[name] = method
   end
@@ -161,27 +156,6 @@ function Node:held(key, kind)
     check.kind(kind, "string", "kind", 2)
   end
   return self.core:held(key, kind or "value")
-end
-
---- Returns the node's counters by name; `policies` has those of its policies,
---- if there are any: see `kadenza.policy.stats`.
----@return table<string, integer|table> stats
-function Node:stats()
-  check.open(self, 2)
-  local stats = self.core:stats()
-  for name, value in pairs(self.durable and self.durable:stats() or NONE) do
-    stats[name] = value
-  end
-  stats.policies = policy_stats.of(self)
-  return stats
-end
-
---- Returns the latest datagram that the system refused to send, and the number
---- of all of them; `stats` counts them by their error.
----@return kadenza.SendFailure? failure  nil if there was none
-function Node:send_failure()
-  check.open(self, 2)
-  return self.core:send_failure()
 end
 
 --- Returns the state of the node's connection to its overlay. If the node is

@@ -4,12 +4,10 @@
 --     local kad = require "kadenza"
 --     local rates = require "kadenza.rates"
 --
---     kad.run(function()
---       local node <close> = assert(kad.node { listen = "127.0.0.1:0" })
---       local figures = rates.watch(node)
---       kad.sleep(6)
---       print(figures:rate("queries", rates.MINUTE)) --> queries a second
---     end)
+--     local net <close> = kad.sim { nodes = 20 }
+--     local figures = rates.watch(net.nodes[1])
+--     net:run(120)
+--     print(figures:rate("queries", rates.MINUTE)) --> queries a second
 --
 -- The counters are read every five seconds, and every minute. So a rate is over
 -- the window, or over at most one such period more, and it is over the time
@@ -20,8 +18,10 @@ local core = require("kadenza.core")
 
 local M = {}
 
---- The windows, in seconds.
+--- The short window, in seconds.
 M.MINUTE = 60
+
+--- The long window, in seconds.
 M.QUARTER = 900
 
 --- Seconds between two readings of a node.
@@ -154,7 +154,7 @@ end
 --- Returns how much a counter grew a second, on average over a window that ends
 --- with the last reading.
 ---@param name string  of the counter
----@param window 60|900  `MINUTE` or `QUARTER`, in seconds
+---@param window integer  `MINUTE` or `QUARTER`, in seconds
 ---@return number? rate  nil: there are less than two readings, or no such
 ---  counter
 ---@return number? seconds  which the rate is over: less than the window while
@@ -169,7 +169,7 @@ function Rates:rate(name, window)
 end
 
 --- Returns the rates of all counters over a window, as `rate` does.
----@param window 60|900  `MINUTE` or `QUARTER`, in seconds
+---@param window integer  `MINUTE` or `QUARTER`, in seconds
 ---@return table<string, number> rates  by name; empty: there are less than two
 ---  readings
 ---@return number? seconds  which the rates are over

@@ -20,10 +20,10 @@ local M = {}
 --- The methods of a node that policies may call.
 M.NODE = {
   "addresses", "announce", "bootstrap", "call", "contacts", "find_node",
-  "get", "get_immutable", "get_mutable", "get_peers", "held", "id", "id_bits",
-  "is_open", "names", "neighbours", "ping", "publications", "publish", "put",
-  "put_immutable", "put_mutable", "query", "reachability", "sample",
-  "secure_id", "state", "stats", "unpublish",
+  "get", "get_immutable", "get_mutable", "get_peers", "held", "histograms",
+  "id", "id_bits", "is_open", "names", "neighbours", "ping", "publications",
+  "publish", "put", "put_immutable", "put_mutable", "query", "reachability",
+  "sample", "secure_id", "state", "stats", "unpublish",
 }
 
 --- The methods of a node that only its program may call.

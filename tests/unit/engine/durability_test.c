@@ -1,4 +1,5 @@
 /* A node whose store has to commit: when the stores of others are answered. */
+#include "kadenza_histogram.h"
 #include "lone_node.h"
 #include "memory_fixture.h"
 #include "unit.h"
@@ -73,6 +74,21 @@ static void store_is_answered_after_the_commit(void **state) {
 
   assert_int_equal(served(lone), 1);
   assert_int_equal(kad_lone_error(lone), 0);
+}
+
+static void time_of_a_store_includes_the_commit(void **state) {
+  struct kad_lone *lone = *state;
+  struct kad_histogram histogram;
+  store(lone, 1, "one");
+  kad_lone_run(lone, 50);
+  assert_int_equal(kad_node_histograms(lone->node, NULL, 0), 0);
+
+  end_commit(0);
+
+  assert_int_equal(kad_node_histograms(lone->node, &histogram, 1), 1);
+  assert_string_equal(histogram.subject, "served");
+  assert_string_equal(histogram.outcome, "success");
+  assert_int_equal(histogram.counts[6], 1); /* 32 to 64 ms */
 }
 
 static void stores_of_one_turn_share_a_commit(void **state) {
@@ -163,6 +179,7 @@ static void node_that_is_freed_forgets_its_commits(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(store_is_answered_after_the_commit),
+      TEST(time_of_a_store_includes_the_commit),
       TEST(stores_of_one_turn_share_a_commit),
       TEST(next_commit_begins_when_the_one_before_has_ended),
       TEST(failed_commit_is_answered_with_error_202),

@@ -7,6 +7,7 @@
 #include "kadenza_backend.h"
 #include "kadenza_codec.h"
 #include "kadenza_durable.h"
+#include "kadenza_histogram.h"
 #include "kadenza_names.h"
 #include "kadenza_network_key.h"
 #include "kadenza_option.h"
@@ -317,6 +318,8 @@ static void views_of_a_node(void **state) {
   assert_false(kad_node_observed(node, 4, NULL));
   kad_node_stats(NULL, &stats);
   kad_node_stats(node, NULL);
+  assert_int_equal(kad_node_histograms(NULL, NULL, 0), 0);
+  assert_int_equal(kad_node_histograms(node, NULL, 1), 0);
   REFUSES(kad_address_range_parse(text, NULL));
   REFUSES(kad_node_block(NULL, NULL, 0));
   REFUSES(kad_node_block(node, NULL, 1));
