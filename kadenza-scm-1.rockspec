@@ -105,6 +105,7 @@ build = {
         "bindings/policy/hook_pending.c",
         "bindings/policy/hook_probe.c",
         "bindings/policy/hook_run.c",
+        "bindings/policy/hook_serve.c",
         "bindings/policy/host.c",
         "bindings/policy/install.c",
         "bindings/policy/matcher.c",
@@ -501,6 +502,8 @@ build = {
       "scripts/kadenza/number_text.lua",
     ["kadenza.operation"] =
       "scripts/kadenza/operation.lua",
+    ["kadenza.plain_json"] =
+      "scripts/kadenza/plain_json.lua",
     ["kadenza.policy"] =
       "scripts/kadenza/policy.lua",
     ["kadenza.policy.compose"] =
@@ -511,10 +514,16 @@ build = {
       "scripts/kadenza/policy/facade.lua",
     ["kadenza.policy.host"] =
       "scripts/kadenza/policy/host.lua",
+    ["kadenza.policy.http_hook"] =
+      "scripts/kadenza/policy/http_hook.lua",
     ["kadenza.policy.lint"] =
       "scripts/kadenza/policy/lint.lua",
     ["kadenza.policy.pattern"] =
       "scripts/kadenza/policy/pattern.lua",
+    ["kadenza.policy.route"] =
+      "scripts/kadenza/policy/route.lua",
+    ["kadenza.policy.serving"] =
+      "scripts/kadenza/policy/serving.lua",
     ["kadenza.policy.shape"] =
       "scripts/kadenza/policy/shape.lua",
     ["kadenza.policy.stats"] =
@@ -633,6 +642,8 @@ build = {
       "scripts/kadenza/testing.lua",
     ["kadenza.testing.assertions"] =
       "scripts/kadenza/testing/assertions.lua",
+    ["kadenza.testing.http"] =
+      "scripts/kadenza/testing/http.lua",
     ["kadenza.testing.literals"] =
       "scripts/kadenza/testing/literals.lua",
     ["kadenza.testing.overlay"] =

@@ -16,6 +16,7 @@
 local key = require("kadenza.key")
 local loop = require("kadenza.loop")
 local node = require("kadenza.node")
+local plain_json = require("kadenza.plain_json")
 local run = require("kadenza.run")
 local safe = require("kadenza.safe")
 local sim = require("kadenza.sim")
@@ -26,6 +27,9 @@ local M = {}
 for name, value in pairs(safe) do
   M[name] = value
 end
+
+--- JSON: see `kadenza.plain_json`.
+M.json = plain_json
 
 M.loop = loop
 M.publisher = key.publisher
