@@ -371,7 +371,8 @@ static int handle_is_released(lua_State *L) {
   const struct handle *const handle = luaL_checkudata(L, 1, handle_name);
   const struct kad_host *const host = handle->host;
   lua_pushboolean(L, host == NULL ||
-                         (host->users == 1 && !kad_host_is_running(host)));
+                         (host->users == 1 && host->served.pending == 0 &&
+                          !kad_host_is_running(host)));
   return 1;
 }
 
@@ -390,26 +391,65 @@ static int handle_stats(lua_State *L) {
   return 1;
 }
 
-/* Leaves the text that setup.describe() returns. [-0, +0, e] */
-static int leave_description(lua_State *L) {
-  const struct kad_host *const host = lua_touserdata(L, 1);
-  kad_host_push_field(L, host, "describe");
-  lua_call(L, 0, 1);
+/* A question to the policies: a function of the set-up, and its argument. */
+struct question {
+  const struct kad_host *host;
+  const char *name;
+  struct kad_slice argument;
+};
+
+/* Leaves the text that the function of the set-up returns. [-0, +0, e] */
+static int leave_reply(lua_State *L) {
+  const struct question *const question = lua_touserdata(L, 1);
+  kad_host_push_field(L, question->host, question->name);
+  kad_lua_push_slice(L, question->argument);
+  lua_call(L, 1, 1);
   luaL_checktype(L, -1, LUA_TSTRING);
-  kad_host_set_text(L, host);
+  kad_host_set_text(L, question->host);
   return 0;
 }
 
-/* handle:describe() → what setup.describe() returns, or nil, message, code */
-static int handle_describe(lua_State *L) {
+/* handle:ask(name, text) → the text that a function of the set-up returns, or
+ * nil, message, code. What it calls has the budget of a hook. */
+static int handle_ask(lua_State *L) {
+  static const char *const names[] = {"describe", "routes", NULL};
   struct kad_host *const host = check_host(L, 1);
-  const int status = kad_host_protect(host, false, leave_description, host,
-                                      kad_lua_context(host->L)->report);
+  struct question question = {
+      .host = host,
+      .name = names[luaL_checkoption(L, 2, NULL, names)],
+      .argument = kad_lua_check_slice(L, 3),
+  };
+  kad_host_begin_turn(host);
+  kad_host_clear_text(host);
+  const int status = kad_host_run(host, leave_reply, &question);
+  kad_vm_heap_end_entry(host);
   if (status != LUA_OK) {
-    return kad_lua_push_error(L, KAD_ENOMEM);
+    return push_problem(L, host);
   }
   kad_host_copy_text(L, host);
   return 1;
+}
+
+/* handle:on_answer(fn): fn(id, succeeded, bytes) takes the answers to calls
+ * that were pending */
+static int handle_on_answer(lua_State *L) {
+  const struct kad_host *const host = check_host(L, 1);
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  lua_settop(L, 2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &host->keys.answer);
+  return 0;
+}
+
+/* handle:serve(number, request) → see kad_hook_serve */
+static int handle_serve(lua_State *L) {
+  return kad_hook_serve(L, check_host(L, 1));
+}
+
+/* handle:cancel_served(id): cancels a pending call, as its deadline would */
+static int handle_cancel_served(lua_State *L) {
+  struct kad_host *const host = check_host(L, 1);
+  kad_hook_pending_cancel(host, (uint64_t)luaL_checkinteger(L, 2));
+  return 0;
 }
 
 /* handle:probe(number, call) → see kad_hook_probe */
@@ -445,7 +485,10 @@ void kad_handle_add_functions(lua_State *L) {
       {"probe", handle_probe},
       {"take_probe_result", handle_take_probe_result},
       {"cancel_probe", handle_cancel_probe},
-      {"describe", handle_describe},
+      {"ask", handle_ask},
+      {"on_answer", handle_on_answer},
+      {"serve", handle_serve},
+      {"cancel_served", handle_cancel_served},
       {"is_released", handle_is_released},
       {"finish", handle_finish},
       {"close", handle_close},

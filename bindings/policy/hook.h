@@ -5,7 +5,7 @@
 #include "policy/host.h"
 
 enum {
-  KAD_HOOK_NAME_MAX = 96,      /* bytes of "policy: type.hook" */
+  KAD_HOOK_NAME_MAX = 192,     /* bytes of "policy: type.hook" */
   KAD_HOOK_DEADLINE_MS = 2000, /* default of a pending hook */
   KAD_HOOK_BUCKETS = 20 /* of the histogram: under 1 us … over 0.26 s */
 };
@@ -21,6 +21,7 @@ enum kad_hook_kind {
   KAD_HOOK_KIND_REQUEST,
   KAD_HOOK_KIND_CONTACT,
   KAD_HOOK_KIND_RPC,
+  KAD_HOOK_KIND_HTTP, /* packed values in and out; see hook_serve.c */
   KAD_HOOK_KIND_CODEC /* not run by hook_run.c; see codec.c */
 };
 
@@ -124,6 +125,22 @@ int kad_hook_probe(lua_State *L, struct kad_host *host);
 
 /* Pushes the result of the pending probe, or nil; forgets it. [-0, +1, m] */
 void kad_hook_probe_take_result(lua_State *L, struct kad_host *host);
+
+/* ------------------------------------------------- calls of the program -- */
+
+/* The program calls the hook of a route with a packed request, and gets a
+ * packed response, at once or later. The core does not know of such a call: its
+ * id is one that no node uses. The program cancels it at its deadline. */
+
+/* handle:serve(number, request) → the response; or the id of the call, an
+ * integer, while it is pending: the function of handle:on_answer receives the
+ * id, whether the hook has returned, and the response. Or nil and
+ *   "failed"   the hook failed
+ *   "open"     its circuit breaker is open
+ *   "stopped"  the policies are stopped
+ *   "busy"     too many calls are pending
+ * [-0, +1|2, v] */
+int kad_hook_serve(lua_State *L, struct kad_host *host);
 
 /* ------------------------------------------------------------ failures -- */
 

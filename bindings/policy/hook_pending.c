@@ -85,12 +85,14 @@ static void read_end(lua_State *L, struct kad_runner *runner) {
   }
 }
 
-/* Gives the result to the probe or to the node that made the call. */
+/* Gives the result to the probe, program or node that made the call. */
 static void complete_call(const struct kad_runner *runner) {
   const struct kad_host *const host = runner->host;
   const struct kad_hook_result result = runner->result;
   if (runner->call_id == host->probe.call_id) {
     host->probe.done(runner->hook, &result);
+  } else if (kad_host_is_served(host, runner->call_id)) {
+    runner->host->served.done(runner->host, runner->call_id, &result);
   } else if (host->link->node != NULL) {
     (void)kad_node_complete_hook(host->link->node, runner->call_id, &result);
   }

@@ -168,6 +168,8 @@ int kad_hook_probe(lua_State *L, struct kad_host *host) {
   luaL_argcheck(L, host->probe.call_id == 0, 1, "another probe is pending");
   read_call(L, 3, host->bits, &probe);
   struct kad_hook *const hook = &host->hooks[number - 1];
+  luaL_argcheck(L, hook->kind != KAD_HOOK_KIND_HTTP, 2,
+                "the hook of a route is called with serve");
   host->probe.call_id = UINT64_MAX - host->probe.count++;
   host->probe.done = end_probe;
   probe.call.call_id = host->probe.call_id;

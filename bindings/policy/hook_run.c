@@ -14,7 +14,7 @@ enum view_argument {
 
 /* The arguments of each kind, before the context: a table, a view. */
 static const struct {
-  bool table; /* a contact, or a list of records */
+  bool table; /* a contact, a list of records, or a packed request */
   enum view_argument view;
 } arguments_of[] = {
     [KAD_HOOK_KIND_VALIDATE] = {false, VIEW_ARGUMENT_RECORD},
@@ -26,6 +26,7 @@ static const struct {
     [KAD_HOOK_KIND_REQUEST] = {false, VIEW_ARGUMENT_REQUEST},
     [KAD_HOOK_KIND_CONTACT] = {true, VIEW_ARGUMENT_NONE},
     [KAD_HOOK_KIND_RPC] = {false, VIEW_ARGUMENT_REQUEST},
+    [KAD_HOOK_KIND_HTTP] = {true, VIEW_ARGUMENT_NONE},
     [KAD_HOOK_KIND_CODEC] = {false, VIEW_ARGUMENT_NONE},
 };
 
@@ -63,12 +64,14 @@ static struct kad_view *push_view(lua_State *L, const struct kad_runner *runner,
   return view;
 }
 
-/* make_table(runner) → a contact or a list of records */
+/* make_table(runner) → a contact, a list of records, or a packed request */
 static int make_table(lua_State *L) {
   const struct kad_runner *const runner = lua_touserdata(L, 1);
   luaL_checkstack(L, 10, NULL);
   if (runner->hook->kind == KAD_HOOK_KIND_CONTACT) {
     kad_lua_push_contact(L, &runner->call->from, runner->host->bits);
+  } else if (runner->hook->kind == KAD_HOOK_KIND_HTTP) {
+    kad_lua_push_slice(L, runner->call->request->args);
   } else {
     kad_lua_push_records(L, runner->call->held, runner->call->held_count,
                          runner->host->bits);

@@ -1,5 +1,6 @@
 #include "policy/host.h"
 
+#include "lua/value.h"
 #include "policy/hook.h"
 
 struct kad_host *kad_host_new(lua_State *L, const struct kad_lua_node *node) {
@@ -102,6 +103,41 @@ void kad_host_clear_text(const struct kad_host *host) {
   kad_host_set_text(host->L, host);
 }
 
+/* ------------------------------------------------------------- answers -- */
+
+struct answer {
+  const struct kad_host *host;
+  lua_Integer id;
+  bool succeeded;
+  struct kad_slice bytes;
+};
+
+/* Calls the function that takes answers. [-0, +0, e] */
+static int call_answer(lua_State *L) {
+  const struct answer *const answer = lua_touserdata(L, 1);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &answer->host->keys.answer) !=
+      LUA_TFUNCTION) {
+    return 0;
+  }
+  lua_pushinteger(L, answer->id);
+  lua_pushboolean(L, answer->succeeded);
+  if (answer->bytes.data != NULL) {
+    kad_lua_push_slice(L, answer->bytes);
+  } else {
+    lua_pushnil(L);
+  }
+  lua_call(L, 3, 0);
+  return 0;
+}
+
+void kad_host_answer(struct kad_host *host, lua_Integer id, bool succeeded,
+                     struct kad_slice bytes) {
+  struct answer answer = {
+      .host = host, .id = id, .succeeded = succeeded, .bytes = bytes};
+  (void)kad_lua_protect(host->parent, call_answer, &answer,
+                        kad_lua_context(host->parent)->report);
+}
+
 /* -------------------------------------------------------------- ending -- */
 
 struct finish {
@@ -137,8 +173,8 @@ bool kad_host_finish(struct kad_host *host, bool at_last) {
 
 /* Removes the values of a host from the registry. [-0, +0, m] */
 static void remove_values(lua_State *L, const struct kad_host_keys *keys) {
-  const char *const all[] = {&keys->setup, &keys->node, &keys->text, &keys->log,
-                             &keys->probe_result};
+  const char *const all[] = {&keys->setup, &keys->node,         &keys->text,
+                             &keys->log,   &keys->probe_result, &keys->answer};
   for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
     lua_pushnil(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, all[i]);

@@ -6,7 +6,8 @@
  *     handle ─► install ─► codec ──────────────────────────┐
  *        │         └─────► hook_run ─► view                  │
  *        │                    │                              ▼
- *        ├─► hook_probe ──────┤             hook_failure ─► hook ─► host
+ *        ├─► hook_probe, ─────┤             hook_failure ─► hook ─► host
+ *        │   hook_serve       │                              │
  *        └─► vm               └► hook_pending ─► verdict ─►──┤        │
  *                                     └────────► runner ─►───┘        ▼
  *                                                                   meter
@@ -28,6 +29,7 @@
 #include "policy/view.h"
 
 struct kad_hook;
+struct kad_host;
 struct kad_runner;
 
 /* The hooks of a record type, as in struct kad_type. NULL: there is none. */
@@ -60,6 +62,16 @@ struct kad_host_probe {
   kad_probe_done_fn *done;
 };
 
+/* Takes the result of a pending call of the program; see hook_serve.c. */
+typedef void kad_served_done_fn(struct kad_host *host, uint64_t call_id,
+                                const struct kad_hook_result *result);
+
+struct kad_host_served {
+  uint64_t count;   /* calls so far */
+  uint32_t pending; /* of them */
+  kad_served_done_fn *done;
+};
+
 /* Counted: its users are the node's ruleset, and a handle in `parent`. */
 struct kad_host {
   struct kad_lua_dependent dependent; /* it ends with its node */
@@ -84,6 +96,7 @@ struct kad_host {
   struct kad_hook *on_contact; /* NULL: there is none */
   struct kad_host_codec codec;
   struct kad_host_probe probe;
+  struct kad_host_served served;
   uint64_t clamped; /* results out of range */
   /* The rest belongs to vm.c and is used in VMs only. */
   struct kad_lua_outside *outside; /* of the parent */
@@ -161,6 +174,22 @@ bool kad_host_finish(struct kad_host *host, bool at_last);
  * host in the registry of `L`, the state that made it, are removed.
  * [-0, +0, m] */
 void kad_host_close(lua_State *L, struct kad_host *host);
+
+/* The first id of the calls of the program. */
+static const uint64_t kad_host_served_first = UINT64_C(1) << 62;
+
+/* Tells whether a call is one of the program, and no probe. */
+static inline bool kad_host_is_served(const struct kad_host *host,
+                                      uint64_t call_id) {
+  return call_id >= kad_host_served_first &&
+         call_id < kad_host_served_first + host->served.count;
+}
+
+/* Gives the parent an answer: calls the function of handle:on_answer with
+ * `id`, `succeeded` and `bytes`; without bytes if `bytes.data` is NULL.
+ * [-0, +0, -] */
+void kad_host_answer(struct kad_host *host, lua_Integer id, bool succeeded,
+                     struct kad_slice bytes);
 
 /* Tells whether the VM of `host` is running: what it calls in the parent, such
  * as the log, must not close it. */

@@ -121,6 +121,19 @@ static void read_methods(lua_State *L, struct kad_installation *installation) {
   installation->policy.method_count = count;
 }
 
+/* Sets up the hooks of the list `http` of the set-up at 2. The core does not
+ * know them: the program calls them. [-0, +0, m] */
+static void read_routes(lua_State *L, struct kad_host *host) {
+  lua_getfield(L, 2, "http");
+  const lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
+  for (lua_Integer i = 1; i <= count; i++) {
+    lua_rawgeti(L, -1, i);
+    (void)kad_hook_of_field(L, host, "call", KAD_HOOK_KIND_HTTP);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
 /* Allocates the arrays of hooks and types. Returns 0, or
  *   KAD_EINVAL  there are too many types
  *   KAD_ENOMEM  out of memory */
@@ -216,6 +229,7 @@ void kad_policy_install(lua_State *L, struct kad_installation *installation) {
   register_setup(L, host);
   read_types(L, installation);
   read_methods(L, installation);
+  read_routes(L, host);
   lua_pushvalue(L, 2);
   host->on_request =
       kad_hook_of_field(L, host, "on_request", KAD_HOOK_KIND_REQUEST);

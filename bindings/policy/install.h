@@ -3,11 +3,11 @@
  * A set-up is a table that kadenza.policy.host composes of all policy files of
  * a node. It has
  *   hooks, names, deadlines, places   lists: functions, and what they are
- *   types, methods, codec             tables with the numbers of their hooks
+ *   types, methods, http, codec       tables with the numbers of their hooks
  *   on_request, on_contact            numbers of hooks; nil: there is none
  *   deadline_ms                       integer
- *   adopt, suspended, cancel, report, clamped, describe, save, restore, finish,
- *   start, stop, halt                 functions that C calls
+ *   adopt, take_over, cancel, report, clamped, describe, routes, save, restore,
+ *   finish, start, stop, halt         functions that C calls
  *   node                              `ctx.node` of scripts */
 #ifndef KAD_POLICY_INSTALL_H
 #define KAD_POLICY_INSTALL_H

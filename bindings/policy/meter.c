@@ -47,14 +47,21 @@ static bool ends_with(const char *text, const char *end) {
   return len >= end_len && strcmp(text + len - end_len, end) == 0;
 }
 
+/* Tells whether `source` is that of a module that runs for the script, and may
+ * be killed: its work depends on the script's values. */
+static bool is_for_script(const char *source) {
+  return strcmp(source, "=kadenza.policy.pattern") == 0 ||
+         strcmp(source, "=kadenza.plain_json") == 0 ||
+         strcmp(source, "=kadenza.number_text") == 0;
+}
+
 /* Tells whether the code that runs is kadenza's own. In a VM its modules have
- * names that no file can have; elsewhere only the scheduler counts. The matcher
- * of patterns is not own code: it runs for the script, and may be killed. */
+ * names that no file can have; elsewhere only the scheduler counts. */
 static bool is_own(lua_State *L, lua_Debug *at, const struct kad_meter *meter) {
   static const char module[] = "=kadenza.";
   lua_getinfo(L, "S", at);
   if (strncmp(at->source, module, sizeof module - 1) == 0) {
-    return strcmp(at->source, "=kadenza.policy.pattern") != 0;
+    return !is_for_script(at->source);
   }
   return !meter->is_vm && (ends_with(at->source, "kadenza/task.lua") ||
                            ends_with(at->source, "kadenza/scheduler.lua"));

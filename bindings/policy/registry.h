@@ -35,6 +35,7 @@ struct kad_host_keys {
                         function that runs it; in the host's state */
   char log;          /* function: the log; in the parent of a VM */
   char probe_result; /* table: the result of a pending probe; in the parent */
+  char answer;       /* function: takes answers; in the parent */
 };
 
 #endif

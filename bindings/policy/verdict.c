@@ -248,6 +248,9 @@ static void read_values(lua_State *L, struct kad_runner *runner, int count) {
   case KAD_HOOK_KIND_RPC:
     read_reply(L, runner, count);
     return;
+  case KAD_HOOK_KIND_HTTP: /* our own code has packed it */
+    result->reply = kad_lua_check_slice(L, 1);
+    return;
   case KAD_HOOK_KIND_NOTICE:
   case KAD_HOOK_KIND_CODEC:
     return;

@@ -27,7 +27,9 @@ local RETIRE_MS <const> = 100
 
 -- The modules that a VM starts with; the modules they require are added.
 local ROOTS <const> = { "kadenza.policy.host", "kadenza.sandbox" }
-local NATIVE <const> = { ["kadenza.core"] = true, ["kadenza.host"] = true }
+local JSON <const> = "dkjson"
+local ABSENT <const> = { ["kadenza.core"] = true, ["kadenza.host"] = true,
+  ["kadenza.policy.serving"] = true }
 
 -- Returns the source of a kadenza module.
 local function module_source(name)
@@ -38,13 +40,19 @@ end
 -- reload makes a VM. The chunk name is "=NAME", which no file can have: the
 -- meter recognises kadenza's own code by it.
 local function add_module(modules, name)
-  if NATIVE[name] or modules[name] then
+  if ABSENT[name] or modules[name] then
+    return
+  elseif name == JSON then -- it is no code of kadenza's
+    modules[name] = string.dump(assert(load(module_source(name), name, "t")),
+      true)
     return
   end
   local text = module_source(name)
   modules[name] = string.dump(assert(load(text, "=" .. name, "t")))
-  for other in text:gmatch('require%("(kadenza[%w_.]*)"%)') do
-    add_module(modules, other)
+  for other in text:gmatch('require%("([%w_.]*)"%)') do
+    if other == JSON or other:find("^kadenza%f[^%w_]") then
+      add_module(modules, other)
+    end
   end
 end
 

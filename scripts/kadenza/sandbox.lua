@@ -113,6 +113,23 @@ local function add_charged(kad, node)
   end
 end
 
+-- Makes `kad.json`. Its module is loaded at the first use.
+local function make_json()
+  local shown = {}
+  local function load_module(_, name)
+    for field, value in pairs(require("kadenza.plain_json")) do
+      shown[field] = value
+    end
+    local decode = shown.decode
+    shown.decode = function(text)
+      charge_bytes(text)
+      return decode(text)
+    end
+    return setmetatable(shown, nil)[name]
+  end
+  return read_only(setmetatable(shown, { __index = load_module }), "kad.json")
+end
+
 -- Makes the result of `require "kadenza"`.
 local function make_kadenza(node, network, owner)
   local kad = {}
@@ -125,6 +142,7 @@ local function make_kadenza(node, network, owner)
   kad.log = make_log()
   kad.bencode = read_only(safe.bencode, "kad.bencode")
   add_charged(kad, node)
+  kad.json = make_json()
   kad.now = function()
     return network:now()
   end

@@ -14,6 +14,7 @@ local M = {}
 local DEADLINE_MS <const> = 2000 -- default, of a hook call
 local MAX_TYPES <const> = 62 -- without the built-in ones; the core's limit
 local MAX_QUERIES <const> = 256 -- the core's limit
+local MAX_ROUTES <const> = 256 -- each is compared with the others
 local NEVER <const> = 0xFFFFFFFF -- republish_s
 local BUILT_IN <const> = { peers = true, value = true, immutable = true,
   mutable = true }
@@ -83,6 +84,12 @@ function Composer:add(fn, owners, name)
   return number
 end
 
+-- Returns where a function is defined.
+local function place_of(fn)
+  local source, first = core.place(fn)
+  return (string.match(source, "^[@=](.*)") or "a string") .. ":" .. first
+end
+
 -- Adds a hook made of functions of several policies, which `join` combines.
 -- Notes where each of them is defined, for messages about a failure.
 function Composer:add_joined(functions, join, owners, name)
@@ -90,8 +97,7 @@ function Composer:add_joined(functions, join, owners, name)
   if #functions > 1 then
     local places = {}
     for i, fn in ipairs(functions) do
-      local source, first = core.place(fn)
-      places[i] = (source:match("^[@=](.*)") or "a string") .. ":" .. first
+      places[i] = place_of(fn)
     end
     self.setup.places[number] = table.concat(places, ", ")
   end
@@ -186,6 +192,40 @@ function Composer:add_codec(codec, loaded)
   }
 end
 
+-- Raises if a route excludes one that was added before.
+function Composer:check_route(route, parsed, loaded)
+  for _, other in ipairs(self.setup.http) do
+    if route.exclude(parsed, other) then
+      fail("%s: the route '%s %s' is claimed by %s already%s", loaded.label,
+        parsed.method, parsed.pattern, other.label,
+        other.pattern ~= parsed.pattern
+          and string.format(" with '%s': a path fits both", other.pattern)
+          or "")
+    end
+  end
+end
+
+-- Adds a route. One that may write is public only if the policy says so.
+function Composer:add_route(name, given, loaded)
+  local route = require("kadenza.policy.route")
+  local http_hook = require("kadenza.policy.http_hook")
+  local parsed = route.parse(name)
+  local fn, is_public = given, nil
+  if type(given) == "table" then
+    fn, is_public = rawget(given, "run"), rawget(given, "public")
+  end
+  if is_public == nil then
+    is_public = route.only_reads(parsed.method)
+  end
+  self:check_route(route, parsed, loaded)
+  self:count("routes", MAX_ROUTES, loaded)
+  parsed.label, parsed.policy = loaded.label, loaded.name
+  parsed.is_public = is_public
+  parsed.call = self:add(http_hook.wrap(fn), { loaded }, "http." .. name)
+  self.setup.places[parsed.call] = place_of(fn)
+  table.insert(self.setup.http, parsed)
+end
+
 function Composer:add_policy(loaded)
   local policy = loaded.policy
   for _, name in ipairs(sorted(policy.types or {})) do
@@ -198,6 +238,9 @@ function Composer:add_policy(loaded)
       name = name,
       call = self:add(policy.rpc[name], { loaded }, "rpc." .. name),
     })
+  end
+  for _, name in ipairs(sorted(policy.http or {})) do
+    self:add_route(name, rawget(policy.http, name), loaded)
   end
   self:add_codec(policy.codec, loaded)
 end
@@ -317,7 +360,7 @@ function M.compose(list)
   check_timers(list)
   local composer = setmetatable({
     setup = { hooks = {}, names = {}, deadlines = {}, places = {}, types = {},
-      methods = {} },
+      methods = {}, http = {} },
     claims = {},
     counts = {},
     types = {},

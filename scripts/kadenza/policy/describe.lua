@@ -27,6 +27,9 @@ local function hook_numbers(setup)
   for _, method in ipairs(setup.methods) do
     numbers["rpc." .. method.name] = method.call
   end
+  for _, route in ipairs(setup.http) do
+    numbers["http." .. route.method .. " " .. route.pattern] = route.call
+  end
   for _, name in ipairs(shape.FILTERS) do
     numbers[name] = setup[name]
   end
@@ -52,6 +55,14 @@ local function list_methods(setup)
   return list
 end
 
+local function list_routes(setup)
+  local list = {}
+  for i, route in ipairs(setup.http) do
+    list[i] = { method = route.method, pattern = route.pattern }
+  end
+  return list
+end
+
 -- Adds where a hook of a policy is defined.
 local function add_place(places, loaded, path, fn)
   if type(fn) == "function" then
@@ -69,14 +80,21 @@ local function add_type_places(places, loaded)
   end
 end
 
+-- Adds the places of the hooks that are entries of `part`.
+local function add_named_places(places, loaded, part)
+  for name, given in next, loaded.policy[part] or {} do
+    add_place(places, loaded, part .. "." .. name,
+      type(given) == "table" and rawget(given, "run") or given)
+  end
+end
+
 local function list_places(list)
   local places = {}
   for _, loaded in ipairs(list) do
     local policy = loaded.policy
     add_type_places(places, loaded)
-    for name, fn in next, policy.rpc or {} do
-      add_place(places, loaded, "rpc." .. name, fn)
-    end
+    add_named_places(places, loaded, "rpc")
+    add_named_places(places, loaded, "http")
     for name, fn in next, policy do
       add_place(places, loaded, name, fn)
     end
@@ -100,8 +118,15 @@ local function plain_record(sample)
   return plain
 end
 
+-- Adds the samples of queries or routes, which are lists by name.
+local function add_samples(samples, given)
+  for name, list in next, given or {} do
+    samples[name] = table.move(list, 1, #list, 1, {})
+  end
+end
+
 local function collect_samples(list)
-  local samples = { types = {}, rpc = {} }
+  local samples = { types = {}, rpc = {}, http = {} }
   for _, loaded in ipairs(list) do
     local given = loaded.policy.samples or {}
     for name, records in next, given.types or {} do
@@ -110,9 +135,8 @@ local function collect_samples(list)
         table.insert(samples.types[name], plain_record(record))
       end
     end
-    for name, arguments in next, given.rpc or {} do
-      samples.rpc[name] = table.move(arguments, 1, #arguments, 1, {})
-    end
+    add_samples(samples.rpc, given.rpc)
+    add_samples(samples.http, given.http)
   end
   return samples
 end
@@ -126,6 +150,7 @@ function M.describe(list, setup)
     hooks = hook_numbers(setup),
     types = list_types(setup),
     methods = list_methods(setup),
+    routes = list_routes(setup),
     places = list_places(list),
     samples = collect_samples(list),
     deadlines = setup.deadlines,

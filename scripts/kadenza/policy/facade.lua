@@ -27,9 +27,9 @@ M.NODE = {
 }
 
 --- The methods of a node that only its program may call.
-M.WITHHELD = { "block", "close", "configure", "exempt", "leave", "network",
-  "on_close", "receive", "reload", "save", "seal_notices", "send_failure",
-  "set_network_key" }
+M.WITHHELD = { "block", "close", "configure", "exempt", "http_routes", "leave",
+  "network", "on_close", "receive", "reload", "save", "seal_notices",
+  "send_failure", "serve_http", "set_network_key" }
 
 local CALL_COST <const> = 2000 -- instructions charged for a method call
 local MAX_TASKS <const> = 1000 -- running tasks of a policy

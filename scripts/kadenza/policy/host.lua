@@ -243,6 +243,18 @@ local function add_lifecycle(setup, list, node, network)
   end
 end
 
+-- Returns the routes as plain values for the program.
+local function plain_routes(setup)
+  local routes = {}
+  for i, route in ipairs(setup.http) do
+    routes[i] = { method = route.method, pattern = route.pattern,
+      segments = route.segments, names = route.names, policy = route.policy,
+      is_public = route.is_public, call = route.call,
+      deadline_ms = setup.deadlines[route.call] }
+  end
+  return routes
+end
+
 --- Makes the table that C installs for loaded policies.
 ---@param list kadenza.Loaded[]
 ---@param node kadenza.Node
@@ -265,6 +277,9 @@ function M.set_up(list, node, network)
   setup.report, setup.clamped = log_failure, log_clamped
   function setup.describe()
     return require("kadenza.policy.describe").describe(list, setup)
+  end
+  function setup.routes()
+    return core.pack_plain(plain_routes(setup), "the routes")
   end
   add_lifecycle(setup, list, node, network)
   return setup

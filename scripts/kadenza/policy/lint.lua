@@ -7,6 +7,7 @@
 -- their unknown fields raise when they are read.
 
 local facade = require("kadenza.policy.facade")
+local http_hook = require("kadenza.policy.http_hook")
 local lexer = require("kadenza.lexer")
 local safe = require("kadenza.safe")
 local sandbox = require("kadenza.sandbox")
@@ -27,22 +28,33 @@ local function set_of(names)
   return set
 end
 
+-- Returns the fields of `require "kadenza"` in a policy.
+local function library_fields()
+  local fields = { json = true }
+  for name in pairs(safe) do
+    fields[name] = true
+  end
+  return fields
+end
+
 --- The fields of values in hooks, by the kind of value.
 M.FIELDS = {
   record = set_of({ "key", "type", "value", "seq", "salt", "publisher",
     "signature", "ttl", "age", "seed", "copy" }),
   context = set_of({ "node", "now", "reason", "from" }),
   request = set_of({ "method", "args" }),
+  http_request = http_hook.FIELDS,
   contact = set_of({ "id", "address", "host", "port" }),
   from = set_of({ "id", "address", "host", "port", "proven" }),
   node = set_of(facade.NODE),
-  library = safe,
+  library = library_fields(),
 }
 -- The kinds of fields that have fields themselves.
 local NESTED <const> = { context = { from = "from", node = "node" } }
 local NOUNS <const> = { record = "a record", context = "a context",
-  request = "a request", contact = "a contact", from = "context.from",
-  node = "a node", library = "kadenza in a policy" }
+  request = "a request", http_request = "an HTTP request",
+  contact = "a contact", from = "context.from", node = "a node",
+  library = "kadenza in a policy" }
 
 -- The kinds of the parameters of hooks; false: not checked.
 local PARAMETERS <const> = {
@@ -54,6 +66,7 @@ local PARAMETERS <const> = {
   on_stop = { "node" },
   run = { "node" },
   rpc = { "request", "context" },
+  http = { "http_request", "context" },
   validate = { "record", "context" },
   expire = { "record", "context" },
   republish = { "record", "context" },
@@ -242,8 +255,10 @@ function Linter:check_parameters(kinds, first, last)
 end
 
 function Linter:check_hook(place)
-  local hook = place.path:match("^rpc%.") and "rpc"
-    or place.path:match("[%a_]+$")
+  local hook = place.path:match("^(%a+)%.")
+  if hook ~= "rpc" and hook ~= "http" then
+    hook = place.path:match("[%a_]+$")
+  end
   local first, last = self:find_function(place)
   if first and PARAMETERS[hook] then
     self:check_parameters(PARAMETERS[hook], first, last)

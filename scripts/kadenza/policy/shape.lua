@@ -25,6 +25,7 @@ local POLICY_KEYS <const> = {
   version = "number",
   types = "table",
   rpc = "table",
+  http = "table",
   every = "table",
   codec = "table",
   deadline = "number",
@@ -137,6 +138,22 @@ local function check_rpc(name, fn)
   check_kind(fn, "function", "rpc." .. name)
 end
 
+-- The value of a route is a function, or { run = function, public = boolean }.
+local function check_route(name, value)
+  local parsed, problem = require("kadenza.policy.route").parse(name)
+  if not parsed then
+    fail("http: '%s' %s", tostring(name), problem)
+  end
+  local where = "http['" .. name .. "']"
+  if type(value) == "table" then
+    check_keys(value, { run = true, public = true }, " in " .. where)
+    check_kind(rawget(value, "run"), "function", where .. ".run")
+    check_kind(rawget(value, "public") or false, "boolean", where .. ".public")
+  else
+    check_kind(value, "function", where)
+  end
+end
+
 local function check_every(index, entry)
   local where = "every[" .. tostring(index) .. "]"
   check_kind(entry, "table", where)
@@ -173,6 +190,21 @@ local function check_record_sample(sample, where)
   check_kind(sample.value, "string", where .. ".value")
 end
 
+local REQUEST_KEYS <const> = { params = "table", query = "table",
+  headers = "table", body = "string" }
+
+local function check_request_sample(sample, where)
+  check_kind(sample, "table", where)
+  check_keys(sample, REQUEST_KEYS, " in " .. where)
+  for key, value in next, sample do
+    check_kind(value, REQUEST_KEYS[key], where .. "." .. key)
+    for name, text in next, type(value) == "table" and value or {} do
+      check_kind(name, "string", where .. "." .. key .. ": a name")
+      check_kind(text, "string", where .. "." .. key .. "." .. name)
+    end
+  end
+end
+
 local function check_arguments_sample(sample, where)
   check_kind(sample, "table", where)
   local succeeded, problem = pcall(core.encode, sample, where)
@@ -181,7 +213,7 @@ local function check_arguments_sample(sample, where)
   end
 end
 
--- Checks the samples of one part of the policy: its `types` or its `rpc`.
+-- Checks the samples of one part of the policy: its `types`, `rpc` or `http`.
 local function check_samples(given, part, name, check)
   local where = "samples." .. name
   check_kind(given or {}, "table", where)
@@ -197,9 +229,10 @@ end
 
 local function check_all_samples(policy)
   local samples = policy.samples or {}
-  check_keys(samples, { types = true, rpc = true }, " in samples")
+  check_keys(samples, { types = true, rpc = true, http = true }, " in samples")
   check_samples(samples.types, policy.types, "types", check_record_sample)
   check_samples(samples.rpc, policy.rpc, "rpc", check_arguments_sample)
+  check_samples(samples.http, policy.http, "http", check_request_sample)
 end
 
 local CODEC_KEYS <const> = { encode = true, decode = true }
@@ -253,6 +286,7 @@ local function check_policy(policy)
   end
   check_each(policy.types, check_type)
   check_each(policy.rpc, check_rpc)
+  check_each(policy.http, check_route)
   check_timers(policy.every or {})
   check_each(policy.requires, check_requirement)
   if policy.codec then

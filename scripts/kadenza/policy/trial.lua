@@ -7,6 +7,7 @@
 --     samples = {
 --       types = { line = { "hello", { value = "signed", signed = true } } },
 --       rpc = { greet = { { name = "Ann" } } },
+--       http = { ["GET /lines/:book"] = { { params = { book = "b" } } } },
 --     }
 --
 -- Without samples, some plain values are tried. A rejection is not a failure.
@@ -231,6 +232,30 @@ function Trial:try_method(name)
   end
 end
 
+-- Returns the path of a route with these parameters; the others are "x".
+local function path_of(pattern, params)
+  return (pattern:gsub(":([%w_]+)", function(name)
+    return params and params[name] or "x"
+  end))
+end
+
+function Trial:try_route(route)
+  local name = route.method .. " " .. route.pattern
+  local given = self.about.samples.http[name]
+  local entry = self:add_entry("http." .. name, given ~= nil)
+  for number, sample in ipairs(given or { {} }) do
+    for asker = 1, 3 do
+      count_result(entry, try_call(self:node(number + asker), "serve_http", {
+        method = route.method,
+        path = path_of(route.pattern, sample.params),
+        query = sample.query,
+        headers = sample.headers,
+        body = sample.body,
+      }))
+    end
+  end
+end
+
 function Trial:perform()
   for _, kind in ipairs(self.about.types) do
     if kind.name == "peers" then
@@ -243,6 +268,9 @@ function Trial:perform()
   end
   for _, name in ipairs(self.about.methods) do
     self:try_method(name)
+  end
+  for _, route in ipairs(self.about.routes) do
+    self:try_route(route)
   end
 end
 

@@ -48,6 +48,24 @@
 ---  hooks about records
 ---@field from? kadenza.From  nil for the node itself
 
+--- A request over HTTP. Names of headers are in lower case.
+---@class kadenza.HttpRequest
+---@field method "GET"|"PUT"|"POST"|"DELETE"|"PATCH"
+---@field path string  decoded: "/poll/lunch"
+---@field params table<string, string>  the parameters of the route
+---@field query table<string, string>
+---@field headers table<string, string>
+---@field body string  at most 65,536 bytes
+---@field from string  the client, "ip:port"
+---@field json fun(self: kadenza.HttpRequest): any, string?  the body as JSON; or nil and a message
+
+--- A response over HTTP. `json` is encoded; without `body` and `json` the body is empty.
+---@class kadenza.HttpAnswer
+---@field status? integer  200 to 599; default 200
+---@field headers? table<string, string|integer>
+---@field body? string  at most 1,000,000 bytes; without a content-type it is text
+---@field json? any
+
 --- A record as a view or a table.
 ---@alias kadenza.AnyRecord kadenza.Record|kadenza.RecordTable
 
@@ -68,6 +86,14 @@
 
 --- Returns a reply; or rejects with nil, a reason and a code.
 ---@alias kadenza.Method async fun(request: kadenza.Request, ctx: kadenza.Context): table?, string?, integer?
+
+--- Returns a response; or refuses with nil, a reason and a status (default 400).
+---@alias kadenza.HttpHandler async fun(request: kadenza.HttpRequest, ctx: kadenza.Context): kadenza.HttpAnswer?, string?, integer?
+
+--- A route with its access. `public`: no token is needed; default true for GET, else false.
+---@class kadenza.HttpRouteTable
+---@field run kadenza.HttpHandler
+---@field public? boolean
 
 --- Accepts with true; drops the query without an answer with false; or rejects
 --- with nil, a reason and a code.
@@ -155,6 +181,7 @@
 ---@class kadenza.Samples
 ---@field types? table<string, (string|kadenza.Sample)[]>
 ---@field rpc? table<string, table[]>
+---@field http? table<string, { params?: table<string, string>, query?: table<string, string>, headers?: table<string, string>, body?: string }[]>
 
 --- A policy: the table that a policy file returns. The file may also return a
 --- function that takes the node and returns the table.
@@ -165,6 +192,7 @@
 ---@field requires? table<integer|string, string|number>  policies that must be loaded too: names, or name = minimum version
 ---@field types? table<string, kadenza.Type>
 ---@field rpc? table<string, kadenza.Method>
+---@field http? table<string, kadenza.HttpHandler|kadenza.HttpRouteTable>  routes: ["GET /poll/:name"]
 ---@field every? kadenza.Every[]
 ---@field codec? kadenza.Codec  replaces KRPC for the whole node
 ---@field on_start? async fun(node: kadenza.Node)

@@ -1,9 +1,11 @@
 --- An overlay in virtual time for tests: a simulation that adds its seed to
 --- failures, causes faults on request, and lists the holders of records.
 
+local http = require("kadenza.testing.http")
 local key_module = require("kadenza.key")
 local policy = require("kadenza.testing.policy")
 local sim = require("kadenza.sim")
+local task = require("kadenza.task")
 
 local M = {}
 
@@ -224,6 +226,29 @@ function Overlay:bad_node(kind)
       .. tostring(kind) .. "'", 2)
   end
   return self:join({ policies = { make(self) } })
+end
+
+---------------------------------------------------------------- requests --
+
+-- Waits for the response to a request, as a task.
+local function await_response(node, request)
+  return task.wait(function(resume)
+    http.start(node, request, resume)
+  end)
+end
+
+--- Sends a node a request over HTTP, which a hook of `http` of its policies
+--- serves.
+---@async
+---@param which integer|kadenza.Node
+---@param method string
+---@param path string
+---@param options? kadenza.testing.RequestFields
+---@return kadenza.testing.Response response
+function Overlay:request(which, method, path, options)
+  local node = node_of(self, which)
+  local request = http.request(method, path, options, 2)
+  return self.net:in_task(await_response, node, request)
 end
 
 ----------------------------------------------------------------- holders --

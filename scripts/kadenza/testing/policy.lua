@@ -6,6 +6,7 @@
 
 local core = require("kadenza.core")
 local errors = require("kadenza.errors")
+local http = require("kadenza.testing.http")
 local literals = require("kadenza.testing.literals")
 local log = require("kadenza.log")
 local node = require("kadenza.node")
@@ -111,7 +112,7 @@ local function replace_policies(self, policies)
   end
   self.handle, self.policies = handle, policies
   self.node.policy_handle = handle
-  self.about = core.decode(handle:describe())
+  self.about = core.decode(assert(handle:ask("describe", "")))
   return true
 end
 
@@ -228,6 +229,14 @@ end
 -- context, by the last name of the hook's path.
 local readers = {}
 
+-- Raises for the hook of a route, which takes another kind of call.
+local function check_no_route(path, level)
+  if path:find("^http%.") then
+    error(("call policy:request(%s) for a route"):format(
+      path:sub(6)), level + 1)
+  end
+end
+
 function readers.merge(kind, held, record, context)
   return {
     held = make_records(held, kind),
@@ -340,11 +349,40 @@ function Policy:call(path, ...)
     error(("the policy has no hook '%s'%s"):format(tostring(path),
       suggest.hint(tostring(path), self.about.hooks)), 2)
   end
+  check_no_route(path, 2)
   local call = errors.at_level(2, make_hook_call, path, ...)
   self.failure = nil
   local began = self.net:now()
   local result = with_log(self, call_hook, self, number, call)
   return finish_result(self, result, path, began)
+end
+
+-- Lets virtual time pass until the request has its response.
+local function await_response(self, request)
+  local response
+  http.start(self.node, request, function(result)
+    response = result
+  end)
+  while not response do
+    self.net:run(1)
+  end
+  return response
+end
+
+--- Sends the policy a request over HTTP, which a hook of `http` serves. Virtual
+--- time passes while the hook waits.
+---
+---     policy:request("GET", "/poll/lunch", { query = { full = "1" } }).json
+---     policy:request("PUT", "/poll/lunch", { json = { vote = "yes" } }).status
+---
+---@param method string
+---@param path string
+---@param options? kadenza.testing.RequestFields
+---@return kadenza.testing.Response response
+function Policy:request(method, path, options)
+  check_open(self)
+  local request = http.request(method, path, options, 2)
+  return with_log(self, await_response, self, request)
 end
 
 return M

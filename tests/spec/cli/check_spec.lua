@@ -62,6 +62,9 @@ return {
   rpc = { hi = function(request)
     return request.args.name and { text = request.args.name } or nil, "who?"
   end },
+  http = { ["PUT /note/:name"] = function(request)
+    return request.params.name ~= "x" and { body = request.body } or nil, "who?"
+  end, ["GET /all"] = function() return { json = {} } end },
   on_request = function() return true end,
   on_contact = function() return true end,
   on_store = function() end,
@@ -69,6 +72,8 @@ return {
   samples = {
     types = { note = { "fine", "bad" }, signed = { { value = "x", seq = 4 } } },
     rpc = { hi = { { name = "Ann" }, {} } },
+    http = { ["PUT /note/:name"] = { { params = { name = "a" }, body = "b" },
+      {} } },
   },
 }]]
 
@@ -83,7 +88,7 @@ describe("kadenza check", function()
     assert.is_true(document.passed)
     for _, name in ipairs({ "note.validate", "note.merge", "note.expire",
       "note.select", "signed.validate", "rpc.hi", "on_request", "on_contact",
-      "on_store", "on_expire" })
+      "on_store", "on_expire", "http.PUT /note/:name", "http.GET /all" })
     do
       local hook = hook_named(document, "good: " .. name)
       assert.is_true(hook.calls > 0, name)
@@ -109,6 +114,9 @@ describe("kadenza check", function()
       { name = "types.value", tried = 12, accepted = 12, rejections = {} },
       { name = "rpc.hi", tried = 6, accepted = 3,
         rejections = { { count = 3, reason = "201 who?" } } },
+      { name = "http.GET /all", tried = 3, accepted = 3, rejections = {} },
+      { name = "http.PUT /note/:name", tried = 6, accepted = 3,
+        rejections = { { count = 3, reason = "who?" } } },
     }, document.samples)
   end))
 

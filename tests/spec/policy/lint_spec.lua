@@ -51,6 +51,16 @@ describe("kadenza.policy.lint finds", function()
     "2: a request has no field 'arg' (did you mean 'args'?)",
     "3: a contact has no field 'prot' (did you mean 'port'?)")
 
+  it_finds("one of a request over HTTP, and of its context", [[
+    return { http = {
+      ["GET /a"] = function(request) return { body = request.boddy } end,
+      ["PUT /a/b.c"] = { run = function(asked, ctx)
+        return { json = { asked:json(), ctx.form, asked.params.any } }
+      end },
+    } }]],
+    "2: an HTTP request has no field 'boddy' (did you mean 'body'?)",
+    "4: a context has no field 'form' (did you mean 'from'?)")
+
   it_finds("one in a function that is named elsewhere", [[
     local function check(line, ctx)
       if line.value == "" then return nil, "empty" else

@@ -1,4 +1,5 @@
 -- The definitions for editors match the host.
+local http_hook = require("kadenza.policy.http_hook")
 local lint = require("kadenza.policy.lint")
 local policies = require("tests.spec.support.policy")
 local shape = require("kadenza.policy.shape")
@@ -41,6 +42,7 @@ describe("kadenza.policy.types", function()
   it("has the keys of a policy and of its types", function()
     assert.same(sorted_keys(shape.POLICY_KEYS), classes["kadenza.Policy"])
     assert.same(sorted_keys(shape.TYPE_KEYS), classes["kadenza.Type"])
+    assert.same(sorted_keys(http_hook.FIELDS), classes["kadenza.HttpRequest"])
   end)
 
   it("has the fields that hooks can read, and no others",
