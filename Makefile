@@ -8,7 +8,8 @@
 #   make COVERAGE=1   build/coverage  counts the lines that run, for gcov
 # For packagers: WERROR= keeps warnings from being errors, DEPS= installs
 # nothing, STATIC=1 links libuv, libsodium, libmd, LMDB and Lua into the
-# program.
+# program, HTTP=no leaves out the HTTP server and libmicrohttpd (STATIC=1 does
+# too, unless HTTP=yes).
 # With another Lua 5.4 or 5.5: LUA_CFLAGS=-I/opt/lua/include
 # LUA_LIBS='/opt/lua/lib/liblua.a -lm -ldl' LUA_VERSION=5.5 (of the folders in
 # which modules are installed). LUA runs the scripts of the build itself.
@@ -25,6 +26,7 @@ BUILD ?= build$(variant)
 PREFIX ?= /usr/local
 DEPS ?= yes
 WERROR ?= -Werror
+HTTP ?= $(if $(STATIC),no,yes)
 FUZZ_SECONDS ?= 60
 ATTACK_SECONDS ?= 120
 ATTACK_SEED ?= $(call once,ATTACK_SEED,$(shell od -An -N4 -tu4 /dev/urandom | \
@@ -57,6 +59,9 @@ package_flags = $(call once,package_flags,$(shell \
   $(PKG_CONFIG) --cflags libuv libsodium libmd lmdb) $(LUA_CFLAGS))
 core_libs = $(call once,core_libs,$(shell \
   $(PKG_CONFIG) --libs libuv libsodium libmd lmdb) -lm)
+http_cflags = $(call once,http_cflags,$(shell \
+  $(PKG_CONFIG) --cflags libmicrohttpd))
+http_libs = $(call once,http_libs,$(shell $(PKG_CONFIG) --libs libmicrohttpd))
 lua_cflags = $(call once,lua_cflags,$(shell \
   $(PKG_CONFIG) --cflags $(lua_package)))
 lua_libs = $(call once,lua_libs,$(shell $(PKG_CONFIG) --libs $(lua_package)))
@@ -108,7 +113,8 @@ static_uv = $(firstword $(wildcard $(foreach name,libuv_a.a libuv.a,$(shell \
   $(PKG_CONFIG) --variable=libdir libuv)/$(name))))
 static_libs = $(static_uv) -Wl,-Bstatic -lsodium -lmd -llmdb -Wl,--whole-archive \
   $(LUA_LIBS) -Wl,--no-whole-archive -Wl,-Bdynamic -lpthread -ldl -lm
-program_libs = $(if $(STATIC),$(static_libs),$(core_libs) $(LUA_LIBS))
+program_libs = $(if $(STATIC),$(static_libs),$(core_libs) $(LUA_LIBS)) \
+  $(if $(with_http),$(http_libs))
 
 # ------------------------------------------------------------ sources --
 
@@ -116,6 +122,8 @@ public_headers := $(wildcard core/*.h)
 core_sources := $(wildcard core/*.c core/*/*.c core/*/*/*.c)
 binding_sources := $(wildcard bindings/lua/*.c bindings/policy/*.c)
 host_sources := $(wildcard bindings/host/*.c)
+with_http := $(filter-out no,$(HTTP))
+http_sources := $(if $(with_http),$(wildcard bindings/http/*.c))
 library_scripts := $(filter-out %_spec.lua,$(wildcard scripts/kadenza/*.lua \
   scripts/kadenza/*/*.lua))
 policies := $(filter-out %_spec.lua,$(wildcard scripts/policies/*.lua))
@@ -143,7 +151,9 @@ c_files := $(wildcard $(addsuffix /*.[ch],core core/* core/*/* bindings/* \
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 core_objects := $(call object,$(core_sources))
 binding_objects := $(call object,$(binding_sources))
-host_objects := $(call object,$(host_sources)) $(BUILD)/gen/scripts.o
+http_objects := $(call object,$(http_sources))
+host_objects := $(call object,$(host_sources)) $(http_objects) \
+  $(BUILD)/gen/scripts.o
 # With sanitizers, large overlays and slow command lines only take long: others
 # run the same code.
 large_overlays := $(if $(SANITIZE),$(if $(TESTS),,$(addsuffix .c,\
@@ -165,6 +175,8 @@ library := $(BUILD)/libkadenza.a
 shared := $(BUILD)/$(shared_name)
 module := $(BUILD)/lua/kadenza/core.so
 collector := $(BUILD)/lua/tests/collector.so
+# The tests load the HTTP server into an interpreter. It is not installed.
+http_module := $(if $(with_http),$(BUILD)/lua/kadenza/httpd.so)
 program := $(BUILD)/kadenza
 # Without the products that have no sources.
 products := $(if $(core_sources),$(library) $(shared)) \
@@ -187,7 +199,7 @@ demo: $(products) ## run 32 nodes on loopback and print what they do
 
 .PHONY: test
 test: $(products) $(unit_tests) $(rule_tests) $(replays) $(examples) \
-  $(collector) $(attack_programs) | deps-test
+  $(collector) $(http_module) $(attack_programs) | deps-test
 test: ## build and run every test (TESTS=part of a path)
 	@.ci/deps tool '$(BUSTED)'
 	@rm -rf $(BUILD)/results
@@ -310,7 +322,7 @@ help: ## list the targets
 deps_groups := build test lint fuzz interop web bench luarocks
 .PHONY: $(addprefix deps-,$(deps_groups))
 $(addprefix deps-,$(deps_groups)): deps-%:
-	@$(if $(DEPS),CC='$(CC)' LUA='$(LUA)' PKG_CONFIG='$(PKG_CONFIG)' \
+	@$(if $(DEPS),CC='$(CC)' HTTP='$(HTTP)' LUA='$(LUA)' PKG_CONFIG='$(PKG_CONFIG)' \
 	  .ci/deps $*)
 
 # One after the other: only one package manager can hold the lock.
@@ -329,15 +341,19 @@ endef
 
 .PHONY: always
 $(BUILD)/flags: always | deps-build
-	$(call write_if_changed,$(CC) $(compile_flags) $(LDFLAGS) $(program_libs))
+	$(call write_if_changed,$(CC) $(compile_flags) $(LDFLAGS) $(program_libs) \
+	  $(if $(with_http),$(http_cflags)))
 $(BUILD)/sources: always
 	$(call write_if_changed,$(core_sources) $(binding_sources) $(host_sources) \
-	  $(unit_shared) $(attack_shared) $(bench_sources) $(library_scripts) $(policies) \
+	  $(http_sources) $(unit_shared) $(attack_shared) $(bench_sources) $(library_scripts) $(policies) \
 	  $(scenarios))
 
 # libkadenza exports only what is marked KAD_API. The Lua module contains the
 # library and exports only its luaopen function.
 $(core_objects) $(binding_objects): extra_flags = -fvisibility=hidden
+$(http_objects): extra_flags = -fvisibility=hidden $(http_cflags)
+$(call object,$(wildcard bindings/host/*.c)): extra_flags = \
+  $(if $(with_http),-DKAD_HTTP)
 $(BUILD)/obj/tests/%: extra_flags = -UNDEBUG -Itests/unit/fixtures
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -421,6 +437,11 @@ $(collector): $(BUILD)/obj/tests/lua/collector.o
 	@mkdir -p $(@D)
 	@echo "  ld $@"
 	@$(link) $(module_flags) $(stay_loaded) -o $@ $^
+
+$(http_module): $(http_objects)
+	@mkdir -p $(@D)
+	@echo "  ld $@"
+	@$(link) $(module_flags) -o $@ $^ $(http_libs) $(core_libs)
 
 # Targets whose subject is in Lua.
 $(BUILD)/tests/fuzz/saved_replay $(BUILD)/saved_fuzz: target_libs = $(lua_libs)

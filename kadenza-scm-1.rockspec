@@ -354,6 +354,8 @@ build = {
       "scripts/kadenza/cli/get.lua",
     ["kadenza.cli.help"] =
       "scripts/kadenza/cli/help.lua",
+    ["kadenza.cli.http"] =
+      "scripts/kadenza/cli/http.lua",
     ["kadenza.cli.id"] =
       "scripts/kadenza/cli/id.lua",
     ["kadenza.cli"] =
@@ -654,10 +656,28 @@ build = {
       "scripts/kadenza/throttle.lua",
     ["kadenza.unwind"] =
       "scripts/kadenza/unwind.lua",
+    ["kadenza.web.client"] =
+      "scripts/kadenza/web/client.lua",
+    ["kadenza.web.guard"] =
+      "scripts/kadenza/web/guard.lua",
+    ["kadenza.web.health"] =
+      "scripts/kadenza/web/health.lua",
     ["kadenza.web.history"] =
       "scripts/kadenza/web/history.lua",
+    ["kadenza.web"] =
+      "scripts/kadenza/web/init.lua",
+    ["kadenza.web.listener"] =
+      "scripts/kadenza/web/listener.lua",
     ["kadenza.web.log_ring"] =
       "scripts/kadenza/web/log_ring.lua",
+    ["kadenza.web.response"] =
+      "scripts/kadenza/web/response.lua",
+    ["kadenza.web.router"] =
+      "scripts/kadenza/web/router.lua",
+    ["kadenza.web.server"] =
+      "scripts/kadenza/web/server.lua",
+    ["kadenza.web.target"] =
+      "scripts/kadenza/web/target.lua",
     ["kadenza.policies.blob"] =
       "scripts/policies/blob.lua",
     ["kadenza.policies.chat"] =

@@ -1,6 +1,9 @@
 /* The `kadenza` program: makes a Lua state with the built-in scripts and runs
  * the module kadenza.cli. */
 
+#ifdef KAD_HTTP
+#include "http/module.h"
+#endif
 #include "lua/process.h"
 #include "scripts.h"
 
@@ -122,6 +125,9 @@ static int run_program(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &program_key);
   preload(L, "kadenza.core", luaopen_kadenza_core);
   preload(L, "kadenza.built_in", open_built_in);
+#ifdef KAD_HTTP
+  preload(L, "kadenza.httpd", luaopen_kadenza_httpd);
+#endif
   add_searcher(L);
   lua_getglobal(L, "require");
   lua_pushliteral(L, "kadenza.cli");

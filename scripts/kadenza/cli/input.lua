@@ -18,6 +18,7 @@ local MAX_PATH <const> = 4095
 local MAX_PORT <const> = 65535
 local MAX_TYPE <const> = 32
 local MAX_SALT <const> = 64
+local MAX_NAME <const> = 253
 
 --- Returns a value as a text for messages.
 ---@param value any
@@ -130,6 +131,23 @@ end
 function texts.host(text)
   if not pcall(core.is_secure_id, ("\0"):rep(20), text) then
     return wrong("an address such as 192.0.2.1 or 2001:db8::1", text)
+  end
+  return text
+end
+
+-- The name of a host, without a port.
+function texts.name(text)
+  if #text > MAX_NAME or not text:find("^[%w.-]+$") then
+    return wrong("a name such as node.example.org", text)
+  end
+  return text
+end
+
+-- What a browser sends as Origin.
+function texts.origin(text)
+  if text ~= "*" and (#text > MAX_NAME
+    or not text:find("^%a[%w+.-]*://[%w.%-%[%]:]+$")) then
+    return wrong("an origin such as https://example.org, or *", text)
   end
   return text
 end

@@ -50,8 +50,10 @@ end
 
 -------------------------------------------------------------- while it runs --
 
--- Prints a line for each socket, flushed for the parent process.
-local function print_addresses(node)
+-- Prints what the services print, and a line for each socket, flushed for the
+-- parent process.
+local function print_addresses(node, own)
+  own:announce()
   for _, address in ipairs(node:addresses()) do
     output.text(("kadenza: listening on %s id=%s\n"):format(address,
       kad.hex(node:id())))
@@ -204,7 +206,7 @@ local function start(network, settings, running)
   choose_folder(settings)
   running.node = open_node(settings)
   running.services:start(running)
-  print_addresses(running.node)
+  print_addresses(running.node, running.services)
   running.log_start()
   local is_interactive = report.is_interactive(settings)
   if is_interactive then
@@ -240,6 +242,7 @@ local function serve(args, settings, log_start)
       running.stop = resume
     end)
   end
+  own:leave()
   leave(running)
   own:stop()
   running.node:close()

@@ -181,6 +181,48 @@ M.OPTIONS = {
       .. "off.",
   },
   {
+    name = "http", kind = "list", flag = "--http", argname = "ADDR:PORT",
+    default = {}, check = "listen", max = 8, group = "HTTP",
+    text = "Address to serve HTTP on, such as 127.0.0.1:8080; port 0 is a free "
+      .. "one. Anyone who reaches it may read. May be repeated.",
+  },
+  {
+    name = "http_host", kind = "list", flag = "--http-host", argname = "NAME",
+    live = true, default = {}, check = "name", noun = "names", group = "HTTP",
+    text = "Name by which the HTTP server may be called, beside localhost and "
+      .. "IP addresses. May be repeated.",
+  },
+  {
+    name = "http_origin", kind = "list", flag = "--http-origin",
+    argname = "ORIGIN", live = true, default = {}, check = "origin",
+    noun = "origins", group = "HTTP",
+    text = "Site whose pages may use the HTTP server, such as "
+      .. "https://example.org; * is all of them. May be repeated.",
+  },
+  {
+    name = "http_token_file", kind = "text", flag = "--http-token-file",
+    argname = "FILE", live = true, check = "path", group = "HTTP",
+    text = "File with the token that a write over HTTP needs, one line of at "
+      .. "least 16 characters. Without it there are no writes.",
+  },
+  {
+    name = "http_connections", kind = "number", flag = "--http-connections",
+    argname = "N", default = 1024, min = 1, max = 60000, group = "HTTP",
+    text = "HTTP connections at once.",
+  },
+  {
+    name = "http_address_connections", kind = "number",
+    flag = "--http-address-connections", argname = "N", default = 0, min = 0,
+    max = 60000, group = "HTTP",
+    text = "HTTP connections of one address at once; 0: as many as in all.",
+  },
+  {
+    name = "http_body", kind = "number", flag = "--http-body",
+    argname = "BYTES", default = 65536, min = 0, max = 67108864,
+    unit = "bytes", group = "HTTP",
+    text = "Largest body of an HTTP request.",
+  },
+  {
     name = "json", kind = "switch", flag = "--json", default = false,
     live = true,
     text = "Print results, and log events, as JSON.",

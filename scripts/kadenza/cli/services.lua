@@ -4,7 +4,10 @@
 -- the settings do not ask for it. The object has the methods
 --
 --     start(running)     the node is open: running.node, running.settings
+--     announce()         prints where it serves, before the addresses of the
+--                        node; optional
 --     reload(settings)   SIGHUP has read the configuration again; optional
+--     leave()            the node is about to stop; optional
 --     stop()             also if it was never started; raises nothing
 --
 -- `prepare` does what needs no node, such as reading files and binding ports.
@@ -19,11 +22,13 @@ local M = {}
 
 ---@class kadenza.cli.Service
 ---@field start fun(self, running: table)
+---@field announce? fun(self)
 ---@field reload? fun(self, settings: kadenza.cli.Settings)
+---@field leave? fun(self)
 ---@field stop fun(self)
 
 -- The modules, in the order of their start.
-local MODULES <const> = {}
+local MODULES <const> = { "kadenza.cli.http" }
 
 ---@class kadenza.cli.Services
 ---@field private list kadenza.cli.Service[]
@@ -56,6 +61,24 @@ function Services:start(running)
   for _, service in ipairs(self.list) do
     service:start(running)
   end
+end
+
+local function call_all(self, name)
+  for _, service in ipairs(self.list) do
+    if service[name] then
+      service[name](service)
+    end
+  end
+end
+
+--- Has them print where they serve.
+function Services:announce()
+  call_all(self, "announce")
+end
+
+--- Tells them that the node is about to stop.
+function Services:leave()
+  call_all(self, "leave")
 end
 
 --- Passes the options on that a reload has read. A service that fails keeps

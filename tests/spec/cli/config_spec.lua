@@ -218,9 +218,26 @@ describe("the table of options", function()
     end
   end)
 
-  it("has the ranges of the core, and of the library", function()
+  -- The limits of the HTTP server, by option.
+  local HTTP_LIMITS <const> = { http_connections = "connections",
+    http_address_connections = "address_connections",
+    http_body = "body_bytes" }
+
+  local function is_http_limit(name, value)
+    local opened, server = pcall(require("kadenza.web").open, {
+      listen = { "127.0.0.1:0" }, limits = { [HTTP_LIMITS[name]] = value } })
+    if opened then
+      server:close()
+    end
+    return opened
+  end
+
+  it("has the ranges of the core, of the library and of HTTP", function()
     local network = assert(require("kadenza.core").udp())
     local function is_taken(name, value)
+      if HTTP_LIMITS[name] then
+        return is_http_limit(name, value)
+      end
       local config, opened, node = { [name] = value }, nil, nil
       if name:find("^policy_") or name == "store_bytes" then
         opened, config = pcall(require("kadenza.node_options").read, config, 1)

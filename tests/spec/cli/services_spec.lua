@@ -13,6 +13,8 @@ local function module(events, name, failing)
   end
   local service = {
     start = function() note("start") end,
+    announce = name ~= "b" and function() note("announce") end or nil,
+    leave = name ~= "b" and function() note("leave") end or nil,
     reload = function() note("reload") end,
     stop = function() note("stop") end,
   }
@@ -50,6 +52,15 @@ describe("the services of a node", function()
       "c start", "a reload", "b reload", "c reload", "c stop", "b stop",
       "a stop" }, events)
   end)
+
+  it("say where they serve, and learn that the node is about to stop",
+    function()
+      local list <close> = services.prepare({}, modules())
+      list:announce()
+      list:leave()
+      assert.same({ "a prepare", "b prepare", "c prepare", "a announce",
+        "c announce", "a leave", "c leave" }, events)
+    end)
 
   it("are those that the settings ask for", function()
     local list = services.prepare({ b = "off" }, modules())

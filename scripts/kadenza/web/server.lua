@@ -1,0 +1,331 @@
+--- The HTTP server of the program: routes, and what holds for all of them.
+---
+---     local server = web.open({ listen = { "127.0.0.1:8080" } })
+---     server:route("GET", "/hello/:name", function(request)
+---       return { status = 200, json = { hello = request.params.name } }
+---     end)
+---     server:start(network)
+---
+--- A handler runs in a task and may wait. It gets
+---
+---     { method, path, params, query, headers, body, from }
+---
+--- where the names of headers are in lower case, and returns { status, headers,
+--- body }, { status, headers, json } or { status, headers, stream }: see
+--- kadenza.web.response and kadenza.web.client. One that raises is answered
+--- with 500, and logged. A request whose client leaves is canceled.
+
+local clients = require("kadenza.web.client")
+local errors = require("kadenza.errors")
+local guard = require("kadenza.web.guard")
+local listeners = require("kadenza.web.listener")
+local log = require("kadenza.log")
+local response = require("kadenza.web.response")
+local router = require("kadenza.web.router")
+local target = require("kadenza.web.target")
+local task = require("kadenza.task")
+local throttle = require("kadenza.throttle")
+
+local M = {}
+
+---@class kadenza.web.Server
+---@field private listeners kadenza.web.Listener[]
+---@field private router kadenza.web.Router
+local Server = {}
+Server.__index = Server
+Server.__name = "kadenza.web.Server"
+
+------------------------------------------------------------------ checks --
+
+local REFUSALS <const> = {
+  [400] = "the path or the query is malformed",
+  [404] = "there is nothing at this path",
+  [405] = "this path does not take this method",
+  [421] = "this node is not called by that name: see --http-host",
+}
+
+local function refuse(status, headers)
+  return response.error(status, response.CODES[status], REFUSALS[status],
+    headers)
+end
+
+local TOKEN_PROBLEMS <const> = {
+  writes_disabled = response.error(403, "writes_disabled",
+    "this node takes no writes over HTTP: start it with --http-token-file"),
+  unauthorized = response.error(401, "unauthorized",
+    "a write needs the header 'Authorization: Bearer TOKEN'",
+    { ["WWW-Authenticate"] = "Bearer" }),
+}
+
+-- Answers OPTIONS: the methods of a path, and what pages of other sites may do.
+local function describe_options(self, raw, allow)
+  local headers = { Allow = allow }
+  if self.guard:shares_with(raw.headers.origin) then
+    headers["Access-Control-Allow-Methods"] = allow
+    headers["Access-Control-Allow-Headers"] =
+      "Authorization, Content-Type, If-Match, If-None-Match, Last-Event-ID"
+    headers["Access-Control-Max-Age"] = "600"
+  end
+  return { status = 204, headers = headers }
+end
+
+-- Returns the route of a request and its parameters, or nil and a response.
+local function find_route(self, raw, path)
+  if raw.method == "OPTIONS" and path == "*" then
+    return nil, { status = 204 }
+  end
+  local route, params, allow = self.router:find(raw.method, path)
+  if route then
+    return route, params
+  elseif params == 405 and raw.method == "OPTIONS" then
+    return nil, describe_options(self, raw, allow)
+  end
+  return nil, refuse(params, { Allow = allow })
+end
+
+-- Returns the route and the request for its handler, or nil and a response.
+local function admit(self, listener, raw)
+  local headers = raw.headers
+  if not self.guard:allows_host(headers.host, listener.is_loopback) then
+    return nil, refuse(421)
+  elseif not self.guard:allows_origin(raw.method, headers.origin, headers.host)
+  then
+    return nil, response.error(403, "forbidden_origin",
+      "pages of that site may not write to this node: see --http-origin")
+  end
+  local path, text = target.split(raw.target)
+  local query = path and target.query(text)
+  if not query then
+    return nil, refuse(400)
+  end
+  local route, params = find_route(self, raw, path)
+  if not route then
+    return nil, params
+  elseif route.auth then
+    local allowed, problem = self.guard:check_token(headers.authorization)
+    if not allowed then
+      return nil, TOKEN_PROBLEMS[problem]
+    end
+  end
+  return route, { method = raw.method, path = path, params = params,
+    query = query, headers = headers, body = raw.body, from = raw.from }
+end
+
+--------------------------------------------------------------- responses --
+
+-- Adds what a page of another site needs to read the response.
+local function add_sharing(self, raw, list)
+  if self.guard:shares_with(raw.headers.origin) then
+    table.move({ "Access-Control-Allow-Origin", raw.headers.origin, "Vary",
+      "Origin", "Access-Control-Expose-Headers", "ETag, Location, Retry-After",
+    }, 1, 6, #list + 1, list)
+  end
+end
+
+local function log_failure(self, raw, text)
+  self.throttled(raw.method .. (raw.target:match("^[^?]*")), function(before)
+    log.error("a request over HTTP failed", { method = raw.method,
+      target = raw.target, error = text, before = before })
+  end)
+end
+
+local FAILED <const> = response.error(500, response.CODES[500],
+  "the handler of this request failed")
+
+-- Sends a response that is no stream.
+local function send(self, listener, raw, answer)
+  local status, headers, body = response.encode(answer)
+  add_sharing(self, raw, headers)
+  listener.httpd:respond(raw.id, status, headers, body)
+  listener:wake()
+end
+
+-- Sends the head of a stream; returns its client, or nil.
+local function begin_stream(self, listener, raw, answer)
+  local status, headers = response.encode(answer)
+  add_sharing(self, raw, headers)
+  local begun = listener.httpd:stream(raw.id, status, headers)
+  listener:wake()
+  return begun and clients.new(listener.httpd, raw.id, function()
+    listener:wake()
+  end)
+end
+
+local function run_stream(self, listener, raw, answer)
+  local client = begin_stream(self, listener, raw, answer)
+  if not client then
+    return
+  end
+  local exchange = self.exchanges[listener][raw.id]
+  exchange.client = client
+  local succeeded, problem = xpcall(answer.stream, debug.traceback, client)
+  if not succeeded then
+    log_failure(self, raw, problem)
+    listener.httpd:cut(raw.id)
+  end
+  client:close()
+  listener.httpd:finish(raw.id)
+  listener:wake()
+end
+
+-- Sends what a handler has returned. Raises if that is no response.
+local function answer_with(self, listener, raw, answer)
+  if type(answer) == "table" and answer.stream and raw.method ~= "HEAD" then
+    run_stream(self, listener, raw, answer)
+  else
+    send(self, listener, raw, answer)
+  end
+end
+
+-- Runs a handler: the function of its task.
+local function handle(self, listener, raw, route, request)
+  local succeeded, answer = xpcall(route.handler, debug.traceback, request)
+  if succeeded then
+    succeeded, answer = pcall(answer_with, self, listener, raw, answer)
+  end
+  if not succeeded then
+    log_failure(self, raw, errors.text_of(answer))
+    send(self, listener, raw, FAILED)
+  end
+  self.exchanges[listener][raw.id] = nil
+end
+
+------------------------------------------------------------------ events --
+
+local function on_request(self, listener, raw)
+  local route, request = admit(self, listener, raw)
+  if not route then
+    send(self, listener, raw, request)
+    return
+  end
+  local exchange = {}
+  self.exchanges[listener][raw.id] = exchange
+  exchange.task =
+    task.spawn(self.network, handle, self, listener, raw, route, request)
+end
+
+local function on_lost(self, listener, id)
+  local exchange = self.exchanges[listener][id]
+  self.exchanges[listener][id] = nil
+  if not exchange then
+    return
+  elseif exchange.client then
+    exchange.client:close()
+  end
+  if exchange.task then
+    exchange.task:cancel()
+  end
+end
+
+------------------------------------------------------------------ public --
+
+--- Adds a route. A path that has none is answered with 404.
+---@param method string  "GET" also serves HEAD; OPTIONS is served anyway
+---@param pattern string  such as "/v1/records/:key"
+---@param handler async fun(request: table): table
+---@param options? { auth?: "write" }  "write": it needs the bearer token
+---@return fun() remove  removes it
+function Server:route(method, pattern, handler, options)
+  return self.router:add(method, pattern, { handler = handler,
+    auth = options and options.auth })
+end
+
+--- Begins to serve.
+---@param network kadenza.core.Network
+function Server:start(network)
+  self.network = network
+  self.throttled = throttle.new(network)
+  for _, listener in ipairs(self.listeners) do
+    listener:start(network, function(message)
+      self.throttled("listener", function(before)
+        log.error("the HTTP server failed", { error = message,
+          before = before })
+      end)
+    end)
+  end
+end
+
+--- Replaces what a reload may change.
+---@param settings { hosts?: string[], origins?: string[], token?: string }
+function Server:configure(settings)
+  self.guard = guard.new(settings, self.httpd.are_equal)
+end
+
+--- Returns the addresses that it listens on.
+---@return string[] addresses  "ADDRESS:PORT"
+function Server:addresses()
+  local addresses = {}
+  for i, listener in ipairs(self.listeners) do
+    addresses[i] = listener.address
+  end
+  return addresses
+end
+
+--- Returns the counters of all listeners together, by name.
+---@return table<string, integer> stats
+function Server:stats()
+  local sum = {}
+  for _, listener in ipairs(self.listeners) do
+    for name, value in pairs(listener.httpd:stats()) do
+      sum[name] = (sum[name] or 0) + value
+    end
+  end
+  return sum
+end
+
+--- Ends all connections, and cancels what their requests wait for.
+function Server:close()
+  for _, listener in ipairs(self.listeners) do
+    listener:close()
+  end
+  self.listeners = {}
+end
+
+Server.__close = Server.close
+
+-- Binds one more address.
+local function add_listener(self, address, limits)
+  local listener
+  local options = {
+    on_request = function(raw)
+      on_request(self, listener, raw)
+    end,
+    on_lost = function(id)
+      on_lost(self, listener, id)
+    end,
+  }
+  for name, value in pairs(limits or {}) do
+    options[name] = value
+  end
+  local message, errno
+  listener, message, errno = listeners.open(self.httpd, address, options)
+  if not listener then
+    return nil, ("%s: %s"):format(address, message), errno
+  end
+  self.listeners[#self.listeners + 1] = listener
+  self.exchanges[listener] = {}
+  return true
+end
+
+--- Opens a server: binds its addresses. It serves after `start`.
+---@param settings { listen: string[], hosts?: string[], origins?: string[],
+---  token?: string, limits?: table<string, integer> }
+---@param httpd? table  instead of the module kadenza.httpd
+---@return kadenza.web.Server? server
+---@return string? message
+---@return integer? errno
+function M.open(settings, httpd)
+  local self = setmetatable({ httpd = httpd or require("kadenza.httpd"),
+    router = router.new(), listeners = {}, exchanges = {} }, Server)
+  self:configure(settings)
+  for _, address in ipairs(settings.listen) do
+    local added, message, errno = add_listener(self, address, settings.limits)
+    if not added then
+      self:close()
+      return nil, message, errno
+    end
+  end
+  return self
+end
+
+return M
