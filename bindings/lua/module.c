@@ -6,6 +6,7 @@
 #include "lua/counters.h"
 #include "lua/durable.h"
 #include "lua/file.h"
+#include "lua/inherited.h"
 #include "lua/interrupt.h"
 #include "lua/loader.h"
 #include "lua/lock.h"
@@ -37,6 +38,7 @@ int luaopen_kadenza_core(lua_State *L) {
   kad_lua_add_loader(L);
   kad_lua_add_durable(L);
   kad_lua_add_spawn(L);
+  kad_lua_add_inherited(L);
   kad_lua_add_interrupt(L);
   kad_lua_add_network_key(L);
   kad_lua_add_passphrase(L);

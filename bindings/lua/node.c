@@ -1,5 +1,6 @@
 #include "lua/node.h"
 
+#include "kadenza_inherited.h"
 #include "kadenza_network_key.h"
 #include "kadenza_socket.h"
 #include "lua/argument.h"
@@ -9,6 +10,7 @@
 #include "lua/field.h"
 #include "lua/handle.h"
 #include "lua/histogram.h"
+#include "lua/inherited.h"
 #include "lua/names.h"
 #include "lua/network_key.h"
 #include "lua/operation.h"
@@ -25,6 +27,14 @@
 enum {
   FIRST_FREE_PORT = 1024, /* binding a lower one needs a privilege */
   HANDLE = 6              /* where open_node has its handle on the stack */
+};
+
+/* What a node is opened on: addresses to bind, or bound sockets. */
+struct place {
+  struct kad_address listen[KAD_LUA_MAX_LISTEN];
+  int sockets[KAD_LUA_MAX_LISTEN];
+  size_t count;
+  bool is_bound;
 };
 
 /* -------------------------------------------------------------- methods -- */
@@ -455,30 +465,35 @@ static void keep_node(lua_State *L) {
  * transport. Returns 0 or an error. [-0, +0, m] */
 static int open_node(lua_State *L, const struct kad_lua_network *network,
                      const struct kad_config *config,
-                     const struct kad_address *listen, size_t count) {
+                     const struct place *place) {
   struct kad_lua_node *const self = lua_touserdata(L, HANDLE);
   struct kad_node **const node = &self->link->node;
+  if (place->is_bound) {
+    return kad_network_open_on_sockets(network->link->network, config,
+                                       place->sockets, place->count, node);
+  }
   if (lua_isnil(L, 4)) {
-    return kad_network_open_node(network->link->network, config, listen, count,
-                                 node);
+    return kad_network_open_node(network->link->network, config, place->listen,
+                                 place->count, node);
   }
   const struct kad_transport transport = {.state = self, .send = send_by_lua};
   lua_pushvalue(L, 4);
   lua_setiuservalue(L, HANDLE, KAD_LUA_NODE_SEND);
-  return kad_network_open_on_transport(network->link->network, config, listen,
-                                       count, &transport, node);
+  return kad_network_open_on_transport(network->link->network, config,
+                                       place->listen, place->count, &transport,
+                                       node);
 }
 
 /* Opens the store at 5, if there is one, then the node. Returns 0, or an error,
  * with a message at the top if the store could not be read. [-0, +0|1, m] */
 static int open_with_store(lua_State *L, struct kad_lua_network *network,
                            struct kad_config *config,
-                           const struct kad_address *listen, size_t count) {
+                           const struct place *place) {
   int status = 0;
   if (!lua_isnil(L, 5)) {
     status = kad_lua_store_open(L, 5, network, HANDLE, &config->store);
   }
-  return status != 0 ? status : open_node(L, network, config, listen, count);
+  return status != 0 ? status : open_node(L, network, config, place);
 }
 
 /* Pushes nil, message and code: why a node could not be opened; and true if the
@@ -505,14 +520,13 @@ static int push_open_failure(lua_State *L, const struct kad_network *network,
 /* Opens the node of the handle at 6 with the keys of the table at 2.
  * [-0, +0|1, v] */
 static int open_sealed(lua_State *L, struct kad_lua_network *network,
-                       struct kad_config *config,
-                       const struct kad_address *listen, size_t count) {
+                       struct kad_config *config, const struct place *place) {
   struct kad_network_keys keys;
   const bool has_keys =
       lua_istable(L, 2) && kad_lua_field_network_keys(L, 2, &keys);
   (void)kad_lua_check_network(L, 1); /* a finalizer may have closed it */
   config->network_keys = has_keys ? &keys : NULL;
-  const int status = open_with_store(L, network, config, listen, count);
+  const int status = open_with_store(L, network, config, place);
   config->network_keys = NULL;
   if (has_keys) {
     sodium_memzero(&keys, sizeof keys);
@@ -533,16 +547,18 @@ static void discard(lua_State *L) {
 /* Reads the arguments of open_node, and makes the handle at 6. [-0, +1, v] */
 static struct kad_lua_network *check_arguments(lua_State *L,
                                                struct kad_config *config,
-                                               struct kad_address *listen,
-                                               size_t *count) {
+                                               struct place *place) {
   struct kad_lua_network *const network = kad_lua_check_network(L, 1);
   if (network->closing) {
     luaL_error(L, "closed network");
   }
   kad_lua_config_check(L, 2, config);
-  *count = kad_lua_check_listen(L, 3, listen);
+  place->is_bound = kad_lua_is_socket_list(L, 3);
+  place->count = place->is_bound ? kad_lua_check_sockets(L, 3, place->sockets)
+                                 : kad_lua_check_listen(L, 3, place->listen);
   lua_settop(L, 5);
   if (!lua_isnil(L, 4)) {
+    luaL_argcheck(L, !place->is_bound, 4, "a node with it has no sockets");
     luaL_checktype(L, 4, LUA_TFUNCTION);
   }
   if (!lua_isnil(L, 5)) {
@@ -555,20 +571,19 @@ static struct kad_lua_network *check_arguments(lua_State *L,
 }
 
 /* network:open_node(config, listen[, send[, store]]) → node, or nil, message,
- * code, and whether the message names the address. A node with `send` has no
- * sockets: send(bytes, address) sends its datagrams. `store` is the table of
- * lua/store.h. */
+ * code, and whether the message names the address. `listen` has addresses, or
+ * the descriptors of bound sockets, which the node then owns. A node with
+ * `send` has no sockets: send(bytes, address) sends its datagrams. `store` is
+ * the table of lua/store.h. */
 int kad_lua_node_open(lua_State *L) {
   struct kad_config config;
-  struct kad_address listen[KAD_LUA_MAX_LISTEN];
-  size_t count = 0;
-  struct kad_lua_network *const network =
-      check_arguments(L, &config, listen, &count);
+  struct place place;
+  struct kad_lua_network *const network = check_arguments(L, &config, &place);
   struct kad_lua_node *const self = lua_touserdata(L, HANDLE);
   self->link = kad_lua_link_new();
   int status = KAD_ENOMEM;
   if (self->link != NULL) {
-    status = open_sealed(L, network, &config, listen, count);
+    status = open_sealed(L, network, &config, &place);
   }
   if (status != 0) {
     const bool has_message = lua_gettop(L) > HANDLE;

@@ -2,6 +2,7 @@
 
 #include "base/time.h"
 #include "engine/node.h"
+#include "kadenza_inherited.h"
 #include "kadenza_sim.h"
 #include "membership/own_id.h"
 
@@ -215,6 +216,38 @@ int kad_network_open_node(struct kad_network *network,
   network->failure = (struct kad_system_failure){0};
   struct kad_member *member = NULL;
   int error = network->methods->open(network, listen, count, &member);
+  return error < 0 ? error
+                   : kad_network_add_member(network, member, config, node);
+}
+
+static bool are_different(const int *sockets, size_t count) {
+  for (size_t i = 1; i < count; i++) {
+    for (size_t j = 0; j < i; j++) {
+      if (sockets[i] == sockets[j]) {
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+int kad_network_open_on_sockets(struct kad_network *network,
+                                const struct kad_config *config,
+                                const int *sockets, size_t count,
+                                struct kad_node **node) {
+  if (network == NULL || config == NULL || sockets == NULL || node == NULL) {
+    return KAD_EINVAL;
+  }
+  if (network->methods->adopt == NULL || count < 1 ||
+      count > KAD_MEMBER_ADDRESSES || !are_different(sockets, count)) {
+    return KAD_EINVAL;
+  }
+  if (network->freeing) {
+    return KAD_ECLOSED;
+  }
+  network->failure = (struct kad_system_failure){0};
+  struct kad_member *member = NULL;
+  const int error = network->methods->adopt(network, sockets, count, &member);
   return error < 0 ? error
                    : kad_network_add_member(network, member, config, node);
 }

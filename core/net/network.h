@@ -69,6 +69,9 @@ struct kad_network_methods {
    * set. Returns 0 or an error of kad_network_open_node. */
   int (*open)(struct kad_network *network, const struct kad_address *listen,
               size_t count, struct kad_member **member);
+  /* The same, on sockets that are bound already. */
+  int (*adopt)(struct kad_network *network, const int *sockets, size_t count,
+               struct kad_member **member);
   /* The shortest delay of a timer, and between two ticks of a node, so that
    * work that repeats at once cannot stop a virtual clock. 0 for a real one. */
   kad_time_ms shortest_ms;

@@ -13,6 +13,8 @@ local M = {}
 --- core/kadenza.h), under the same names.
 ---@class kadenza.NodeOptions
 ---@field listen? string|string[]  "ip:port", 1 to 8; "0.0.0.0:6881" without
+---@field sockets? integer[]  descriptors of UDP sockets that are bound already,
+---  instead of `listen`; the node closes them
 ---@field bootstrap? string|string[]  "host:port" of nodes to join by
 ---@field transport? { send: fun(bytes: string, address: string) }  sends the
 ---  node's datagrams instead of sockets; pass received ones to node:receive
@@ -101,12 +103,17 @@ local function is_network_key(value)
   return network_key.list(value) ~= nil
 end
 
+local function is_list(value)
+  return type(value) == "table" and rawlen(value) > 0
+end
+
 local STRINGS <const> =
   { is = is_strings, name = "a string or a list of strings" }
 
 -- Options that this library interprets.
 local LIBRARY <const> = {
   listen = STRINGS,
+  sockets = { is = is_list, name = "a list of descriptors" },
   bootstrap = STRINGS,
   transport = "table",
   store = {},
@@ -188,9 +195,35 @@ local function check_addresses(list, has_transport, level)
   end
 end
 
+-- Returns the descriptors of bound sockets.
+local function read_sockets(given, level)
+  if given.listen or given.transport then
+    error("option 'sockets' excludes 'listen' and 'transport'", level + 1)
+  end
+  local sockets = table.move(given.sockets, 1, rawlen(given.sockets), 1, {})
+  if #sockets > 8 then
+    error("option 'sockets' needs 1 to 8 descriptors", level + 1)
+  end
+  for _, fd in ipairs(sockets) do
+    if math.type(fd) ~= "integer" or fd < 0 or fd > 0x7fffffff then
+      error("option 'sockets' must be a list of descriptors", level + 1)
+    end
+    local address, problem = core.inherited_socket(fd)
+    if not address then
+      error(("option 'sockets': descriptor %d %s"):format(fd, problem),
+        level + 1)
+    end
+  end
+  return sockets
+end
+
 -- Returns the addresses to bind; with a transport, those at which it reaches
 -- the node.
 local function read_listen(given, config, level)
+  if given.sockets then
+    local sockets = read_sockets(given, level + 1)
+    return sockets
+  end
   local has_transport = given.transport ~= nil
   if has_transport then
     set_transport(config, given.transport, level + 1)
@@ -245,7 +278,7 @@ end
 ---@param given kadenza.NodeOptions
 ---@param level integer  as of `error`
 ---@return table config  of the core
----@return string[] listen  addresses to bind
+---@return string[]|integer[] listen  addresses to bind, or bound sockets
 function M.read(given, level)
   check.options(given, level + 1, CORE, LIBRARY)
   if given.state and not is_path(given.state) then

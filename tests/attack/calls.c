@@ -161,7 +161,7 @@ static struct kad_calls_node *pick_node(struct kad_calls *it, bool is_engine) {
 }
 
 /* Returns a place for a new node, or NULL. */
-static struct kad_calls_node *find_room(struct kad_calls *it) {
+struct kad_calls_node *kad_calls_room(struct kad_calls *it) {
   for (size_t i = 0; i < KAD_CALLS_NODES; i++) {
     if (it->nodes[i].node == NULL) {
       return &it->nodes[i];
@@ -331,7 +331,7 @@ static void engine_send(void *state, const struct kad_address *to,
 }
 
 void kad_calls_special_kad_node_new(struct kad_calls *it) {
-  struct kad_calls_node *place = find_room(it);
+  struct kad_calls_node *place = kad_calls_room(it);
   struct kad_env env = {
       .state = it,
       .now = engine_now,
@@ -427,7 +427,7 @@ void kad_calls_special_kad_network_free(struct kad_calls *it) {
 }
 
 void kad_calls_special_kad_network_open_node(struct kad_calls *it) {
-  struct kad_calls_node *place = find_room(it);
+  struct kad_calls_node *place = kad_calls_room(it);
   struct kad_network *network = kad_calls_network(it);
   struct kad_node *node = NULL;
   size_t count = kad_values_below(it, 3) > 0 ? 1 : kad_values_below(it, 12);
@@ -439,7 +439,7 @@ void kad_calls_special_kad_network_open_node(struct kad_calls *it) {
 }
 
 void kad_calls_special_kad_network_open_on_transport(struct kad_calls *it) {
-  struct kad_calls_node *place = find_room(it);
+  struct kad_calls_node *place = kad_calls_room(it);
   struct kad_network *network = kad_calls_network(it);
   struct kad_node *node = NULL;
   const struct kad_transport transport = {

@@ -10,6 +10,7 @@
 #include "kadenza_codec.h"
 #include "kadenza_durable.h"
 #include "kadenza_histogram.h"
+#include "kadenza_inherited.h"
 #include "kadenza_names.h"
 #include "kadenza_option.h"
 #include "kadenza_secure_id.h"
@@ -77,6 +78,9 @@ void kad_calls_close(struct kad_calls *it);
 struct kad_node *kad_calls_node(struct kad_calls *it);
 struct kad_network *kad_calls_network(struct kad_calls *it);
 
+/* Returns the place of a further node, or NULL. */
+struct kad_calls_node *kad_calls_room(struct kad_calls *it);
+
 /* Return a callback, or NULL. It makes calls too. */
 kad_done_fn kad_calls_done(struct kad_calls *it);
 kad_sim_trace_fn kad_calls_trace(struct kad_calls *it);
@@ -106,6 +110,7 @@ void kad_calls_special_kad_network_sim_new(struct kad_calls *it);
 void kad_calls_special_kad_network_free(struct kad_calls *it);
 void kad_calls_special_kad_network_open_node(struct kad_calls *it);
 void kad_calls_special_kad_network_open_on_transport(struct kad_calls *it);
+void kad_calls_special_kad_network_open_on_sockets(struct kad_calls *it);
 void kad_calls_special_kad_network_close_node(struct kad_calls *it);
 void kad_calls_special_kad_network_run(struct kad_calls *it);
 void kad_calls_special_kad_network_on_signal(struct kad_calls *it);

@@ -37,6 +37,7 @@ struct kad_udp_member {
   size_t size;         /* bytes of this block */
   size_t open_sockets; /* that the loop has not closed yet */
   bool released;       /* free it with its last socket */
+  bool is_inherited;   /* another program has bound its sockets */
   struct kad_udp_sources sources;
   struct kad_socket_stats stats;
   struct kad_send_failure failure; /* the latest */

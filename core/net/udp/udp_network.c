@@ -154,6 +154,7 @@ static int udp_timeout(const struct kad_network *network) {
 static const struct kad_network_methods methods = {
     .free = udp_free,
     .open = kad_udp_socket_open,
+    .adopt = kad_udp_socket_adopt,
     .now = udp_now,
     .turn_us = udp_turn_us,
     .refresh = udp_refresh,

@@ -5,6 +5,7 @@
 
 #include "base/address.h"
 #include "base/allocator.h"
+#include "kadenza_inherited.h"
 #include "net/udp/udp.h"
 #include "net/udp/udp_failure.h"
 #include "net/udp/udp_interface.h"
@@ -135,7 +136,6 @@ static int bind_socket(struct kad_network *network, int fd,
     return note_failure(network, "bind", is_absent ? -EADDRNOTAVAIL : -errno,
                         listen);
   }
-  widen_buffers(fd);
   len = sizeof address;
   if (getsockname(fd, &address.any, &len) != 0) {
     return note_failure(network, "getsockname", -errno, listen);
@@ -149,58 +149,77 @@ static bool is_wildcard(const struct kad_address *address) {
   return kad_address_same_ip(address, &any);
 }
 
-/* Opens a socket that libuv can watch. Returns 0 or an error of libuv. */
-static int make_socket(struct kad_udp *udp, struct kad_udp_socket *made,
-                       const struct kad_address *listen) {
+/* Makes a socket bound to `listen`, and sets `*bound` to its address. Returns
+ * it, or a KAD_E… code. */
+static int make_socket(struct kad_network *network,
+                       const struct kad_address *listen,
+                       struct kad_address *bound) {
   const int family = listen->family == 6 ? AF_INET6 : AF_INET;
   const int fd = socket(family, SOCK_DGRAM, 0);
   if (fd < 0) {
-    return -errno;
+    return note_failure(network, "socket", -errno, listen);
   }
   (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-  const int error = uv_poll_init(&udp->loop, &made->poll, fd);
+  const int error = bind_socket(network, fd, listen, bound);
   if (error < 0) {
     (void)close(fd);
     return error;
   }
-  made->poll.data = made;
-  made->fd = fd;
-  return 0;
+  return fd;
+}
+
+/* Has the loop watch a socket that is bound to `bound`, as the member's next
+ * one. If that fails, the socket stays open. Returns 0 or a KAD_E… code. */
+static int add_socket(struct kad_udp *udp, struct kad_udp_member *member,
+                      int fd, const struct kad_address *bound) {
+  const size_t i = member->base.address_count;
+  struct kad_udp_socket *const added = &member->sockets[i];
+  widen_buffers(fd);
+  int error = uv_poll_init(&udp->loop, &added->poll, fd);
+  if (error < 0) {
+    return note_failure(&udp->base, "epoll", error, bound);
+  }
+  added->poll.data = added;
+  added->fd = fd;
+  added->member = member;
+  added->index = (uint8_t)i;
+  member->base.addresses[i] = *bound;
+  member->base.address_count++;
+  member->open_sockets++;
+  added->is_loopback = kad_udp_address_is_loopback(bound);
+  added->is_wildcard = is_wildcard(bound);
+  if (added->is_wildcard) {
+    (void)kad_incoming_want_local(fd, bound->family);
+  }
+  error = watch_socket(added, on_readable);
+  return error < 0 ? note_failure(&udp->base, "epoll", error, bound) : 0;
 }
 
 static int open_socket(struct kad_udp *udp, struct kad_udp_member *member,
                        const struct kad_address *listen) {
-  const size_t i = member->base.address_count;
-  struct kad_udp_socket *const opened = &member->sockets[i];
-  struct kad_address *const bound = &member->base.addresses[i];
-  int error = make_socket(udp, opened, listen);
-  if (error < 0) {
-    return note_failure(&udp->base, "socket", error, listen);
+  const size_t before = member->open_sockets;
+  struct kad_address bound = {0};
+  const int fd = make_socket(&udp->base, listen, &bound);
+  if (fd < 0) {
+    return fd;
   }
-  opened->member = member;
-  opened->index = (uint8_t)i;
-  member->base.address_count++;
-  member->open_sockets++;
-  error = bind_socket(&udp->base, opened->fd, listen, bound);
-  if (error != 0) {
-    return error;
+  const int error = add_socket(udp, member, fd, &bound);
+  if (error < 0 && member->open_sockets == before) {
+    (void)close(fd);
   }
-  opened->is_loopback = kad_udp_address_is_loopback(bound);
-  opened->is_wildcard = is_wildcard(bound);
-  if (opened->is_wildcard) {
-    (void)kad_incoming_want_local(opened->fd, bound->family);
-  }
-  error = watch_socket(opened, on_readable);
-  return error < 0 ? note_failure(&udp->base, "epoll", error, listen) : 0;
+  return error;
 }
 
+/* A socket that was handed to a node that has not opened stays the caller's. */
 static void udp_unbind(struct kad_member *base) {
   struct kad_udp_member *member = kad_udp_member_of(base);
   kad_outgoing_flush(kad_udp_of(base->network)->outgoing);
   for (size_t i = 0; i < base->address_count; i++) {
     struct kad_udp_socket *socket = &member->sockets[i];
     uv_close((uv_handle_t *)&socket->poll, on_closed);
-    (void)close(socket->fd);
+    if (!member->is_inherited || base->node != NULL) {
+      (void)close(socket->fd);
+    }
     socket->fd = -1;
   }
 }
@@ -271,30 +290,70 @@ static const struct kad_member_methods member_methods = {
     .stats = udp_stats,
 };
 
+/* Makes a member without sockets that has room for `count`. Returns NULL if
+ * there is no memory. */
+static struct kad_udp_member *new_member(struct kad_udp *udp, size_t count) {
+  const struct kad_allocator *const allocator = &udp->base.allocator;
+  const size_t size =
+      sizeof(struct kad_udp_member) + count * sizeof(struct kad_udp_socket);
+  if (udp->incoming == NULL) {
+    udp->incoming = kad_incoming_new(allocator);
+  }
+  struct kad_udp_member *member = kad_alloc_zero(allocator, size);
+  if (member == NULL || udp->incoming == NULL) {
+    kad_release(allocator, member, size);
+    return NULL;
+  }
+  member->base.methods = &member_methods;
+  member->base.network = &udp->base;
+  member->size = size;
+  return member;
+}
+
+static void discard_member(struct kad_udp_member *member) {
+  udp_unbind(&member->base);
+  udp_release(&member->base);
+}
+
 int kad_udp_socket_open(struct kad_network *network,
                         const struct kad_address *listen, size_t count,
                         struct kad_member **member) {
   struct kad_udp *udp = kad_udp_of(network);
-  const size_t size =
-      sizeof(struct kad_udp_member) + count * sizeof(struct kad_udp_socket);
-  if (udp->incoming == NULL) {
-    udp->incoming = kad_incoming_new(&network->allocator);
-  }
-  struct kad_udp_member *opened = kad_alloc_zero(&network->allocator, size);
-  if (opened == NULL || udp->incoming == NULL) {
-    kad_release(&network->allocator, opened, size);
+  struct kad_udp_member *opened = new_member(udp, count);
+  if (opened == NULL) {
     return KAD_ENOMEM;
   }
-  opened->base.methods = &member_methods;
-  opened->base.network = network;
-  opened->size = size;
   for (size_t i = 0; i < count; i++) {
     const int error = open_socket(udp, opened, &listen[i]);
     if (error < 0) {
-      udp_unbind(&opened->base);
-      udp_release(&opened->base);
+      discard_member(opened);
       return error;
     }
+  }
+  *member = &opened->base;
+  return 0;
+}
+
+int kad_udp_socket_adopt(struct kad_network *network, const int *sockets,
+                         size_t count, struct kad_member **member) {
+  struct kad_udp *udp = kad_udp_of(network);
+  struct kad_udp_member *opened = new_member(udp, count);
+  int error = opened == NULL ? KAD_ENOMEM : 0;
+  for (size_t i = 0; i < count && error == 0; i++) {
+    struct kad_address bound = {0};
+    opened->is_inherited = true;
+    error = kad_inherited_socket_problem(sockets[i], &bound) != NULL
+                ? KAD_EINVAL
+                : add_socket(udp, opened, sockets[i], &bound);
+  }
+  if (error < 0) {
+    if (opened != NULL) {
+      discard_member(opened);
+    }
+    return error;
+  }
+  for (size_t i = 0; i < count; i++) {
+    (void)fcntl(sockets[i], F_SETFD, FD_CLOEXEC);
   }
   *member = &opened->base;
   return 0;

@@ -15,4 +15,8 @@ int kad_udp_socket_open(struct kad_network *network,
                         const struct kad_address *listen, size_t count,
                         struct kad_member **member);
 
+/* `adopt` of struct kad_network_methods. */
+int kad_udp_socket_adopt(struct kad_network *network, const int *sockets,
+                         size_t count, struct kad_member **member);
+
 #endif

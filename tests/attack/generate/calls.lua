@@ -11,12 +11,13 @@
 local tree = require("tests.check.tree")
 
 -- Called by hand; see tests/attack/calls.c, tests/attack/calls_backed.c,
--- tests/attack/calls_watch.c.
+-- tests/attack/calls_sockets.c, tests/attack/calls_watch.c.
 local SPECIAL <const> = {}
 for name in ([[
   kad_node_new kad_node_free kad_node_tick kad_node_receive
   kad_network_udp_new kad_network_sim_new kad_network_free
   kad_network_open_node kad_network_open_on_transport kad_network_close_node
+  kad_network_open_on_sockets
   kad_network_run kad_network_on_signal kad_network_watch
   kad_network_resolve
   kad_network_bootstrap kad_node_add_name kad_sim_kill

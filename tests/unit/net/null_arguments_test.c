@@ -8,6 +8,7 @@
 #include "kadenza_codec.h"
 #include "kadenza_durable.h"
 #include "kadenza_histogram.h"
+#include "kadenza_inherited.h"
 #include "kadenza_names.h"
 #include "kadenza_network_key.h"
 #include "kadenza_option.h"
@@ -347,6 +348,7 @@ static void networks(void **state) {
   struct kad_network *made;
   struct kad_node *opened;
   const struct kad_transport transport = {0};
+  const int descriptor = -1;
   (void)state;
   kad_config_default(&config);
   REFUSES(kad_network_udp_new(kad_allocator_default(), NULL));
@@ -369,6 +371,11 @@ static void networks(void **state) {
                                         &transport, &opened));
   REFUSES(kad_network_open_on_transport(network, &config, &address, 1,
                                         &transport, NULL));
+  REFUSES(kad_network_open_on_sockets(NULL, &config, &descriptor, 1, &opened));
+  REFUSES(kad_network_open_on_sockets(network, NULL, &descriptor, 1, &opened));
+  REFUSES(kad_network_open_on_sockets(network, &config, NULL, 1, &opened));
+  REFUSES(kad_network_open_on_sockets(network, &config, &descriptor, 1, NULL));
+  assert_non_null(kad_inherited_socket_problem(descriptor, NULL));
   REFUSES(kad_network_receive(NULL, node, &address, text));
   REFUSES(kad_network_receive(network, NULL, &address, text));
   REFUSES(kad_network_receive(network, node, NULL, text));
