@@ -67,6 +67,7 @@ build = {
         "bindings/lua/handle.c",
         "bindings/lua/hidden_input.c",
         "bindings/lua/histogram.c",
+        "bindings/lua/inherited.c",
         "bindings/lua/interrupt.c",
         "bindings/lua/item.c",
         "bindings/lua/loader.c",
@@ -86,6 +87,7 @@ build = {
         "bindings/lua/result.c",
         "bindings/lua/safe_module.c",
         "bindings/lua/saved_file.c",
+        "bindings/lua/service_manager.c",
         "bindings/lua/shown.c",
         "bindings/lua/sim.c",
         "bindings/lua/sim_config.c",
@@ -190,6 +192,7 @@ build = {
         "core/net/udp/udp_address.c",
         "core/net/udp/udp_failure.c",
         "core/net/udp/udp_incoming.c",
+        "core/net/udp/udp_inherited.c",
         "core/net/udp/udp_interface.c",
         "core/net/udp/udp_network.c",
         "core/net/udp/udp_outgoing.c",
@@ -358,6 +361,8 @@ build = {
       "scripts/kadenza/cli/http.lua",
     ["kadenza.cli.id"] =
       "scripts/kadenza/cli/id.lua",
+    ["kadenza.cli.inherited"] =
+      "scripts/kadenza/cli/inherited.lua",
     ["kadenza.cli"] =
       "scripts/kadenza/cli/init.lua",
     ["kadenza.cli.input"] =
@@ -408,6 +413,8 @@ build = {
       "scripts/kadenza/cli/secret.lua",
     ["kadenza.cli.sending"] =
       "scripts/kadenza/cli/sending.lua",
+    ["kadenza.cli.service_manager"] =
+      "scripts/kadenza/cli/service_manager.lua",
     ["kadenza.cli.services"] =
       "scripts/kadenza/cli/services.lua",
     ["kadenza.cli.session"] =

@@ -1,7 +1,7 @@
 -- Writes what is generated in the documents: the reference of the C library
 -- from core/kadenza*.h, the reference of the Lua library from the annotations
--- in scripts/kadenza, the options of the program in operations.md, and the
--- manual page.
+-- in scripts/kadenza, the options of the program in operations.md, the unit of
+-- systemd in service.md, and the manual page.
 --
 --   lua5.4 docs/generate.lua [FOLDER]      default: docs
 --
@@ -15,6 +15,7 @@ local c = require("docs.generate.c")
 local lua = require("docs.generate.lua")
 local manual = require("docs.generate.manual")
 local options = require("docs.generate.options")
+local service = require("docs.generate.service")
 
 local function read(path)
   local file <close> = assert(io.open(path, "rb"))
@@ -42,5 +43,7 @@ write(folder .. "/reference/c.md", c.reference({ "core/kadenza.h",
   "core/kadenza_watch.h", "core/kadenza_sim.h" }))
 write(folder .. "/operations.md",
   options.operations(read("docs/operations.md")))
+write(folder .. "/service.md", service.page(read("docs/service.md"),
+  read("packaging/systemd/kadenza.service")))
 write(folder .. "/kadenza.1", manual.page())
 write(folder .. "/reference/lua.md", lua.reference("scripts/kadenza"))

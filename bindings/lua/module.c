@@ -16,6 +16,7 @@
 #include "lua/process.h"
 #include "lua/safe_module.h"
 #include "lua/saved_file.h"
+#include "lua/service_manager.h"
 #include "lua/spawn.h"
 #include "lua/terminal.h"
 #include "lua/watchdog.h"
@@ -37,6 +38,7 @@ int luaopen_kadenza_core(lua_State *L) {
   kad_lua_add_counters(L);
   kad_lua_add_loader(L);
   kad_lua_add_durable(L);
+  kad_lua_add_service_manager(L);
   kad_lua_add_spawn(L);
   kad_lua_add_inherited(L);
   kad_lua_add_interrupt(L);

@@ -51,12 +51,13 @@ end
 
 local function to_standard_error(event)
   local time = os.date("!%Y-%m-%dT%H:%M:%SZ")
-  settings.write(M.line(event, time, settings.format))
+  settings.write(M.line(event, time, settings.format), event.level)
 end
 
 --- Changes the settings of this Lua state, and returns those before.
 ---@param changes { level?: kadenza.Level, format?: "text"|"json",
----  write?: fun(line: string), sink?: fun(event: table) }
+---  write?: fun(line: string, level: kadenza.Level),
+---  sink?: fun(event: table) }
 ---@return table before
 function M.configure(changes)
   check.options(changes, 2, OPTIONS)

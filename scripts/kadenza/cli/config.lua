@@ -195,7 +195,8 @@ local PROGRAM <const> = { log = true, json = true, trust = true,
   blocklist = true, exempt = true, policy_texts = true, address_lists = true,
   network_key = true, network_passphrase_file = true, network_keys = true,
   http = true, http_host = true, http_origin = true, http_token_file = true,
-  http_connections = true, http_address_connections = true, http_body = true }
+  http_connections = true, http_address_connections = true, http_body = true,
+  inherited = true }
 
 local function limits_of(values)
   if values.limits == false then
@@ -224,7 +225,8 @@ end
 
 --- Returns a configuration as options of kad.node.
 ---@param values table  by name; `policy_texts` has the texts of policies that
----  were read already, by path, and `network_keys` the network keys
+---  were read already, by path, `network_keys` the network keys, and
+---  `inherited` the sockets to use instead of `listen`
 ---@return kadenza.NodeOptions options
 function M.node_options(values)
   local options = {}
@@ -236,6 +238,9 @@ function M.node_options(values)
   end
   if not options.state then -- a client, or a node with a free port
     options.store = "memory"
+  end
+  if values.inherited then
+    options.listen, options.sockets = nil, values.inherited.sockets
   end
   options.limits = limits_of(values)
   options.policies = options.policies and policies_of(values)

@@ -158,9 +158,9 @@ local function report(problem)
   if not problem.message then
     return
   end
-  output.notice("kadenza: " .. problem.message .. "\n")
+  output.notice("kadenza: " .. problem.message .. "\n", "error")
   if problem.command then
-    output.notice("Try '" .. problem.command .. " --help'.\n")
+    output.notice("Try '" .. problem.command .. " --help'.\n", "error")
   end
 end
 

@@ -47,17 +47,30 @@ function M.text(text)
   M.write(to_lines(text, terminal.OUTPUT))
 end
 
+-- The levels of lines in a journal (sd-daemon(3)).
+local PRIORITIES <const> = { error = "<3>", warn = "<4>", info = "<6>",
+  debug = "<7>" }
+
+-- Returns what begins a line on standard error.
+local function mark(level)
+  return core.writes_to_journal() and PRIORITIES[level] or ""
+end
+
 --- Writes lines for people to standard error.
 ---@param text string
-function M.notice(text)
-  io.stderr:write(terminal.line_break(terminal.ERRORS),
-    to_lines(text, terminal.ERRORS))
+---@param level? kadenza.Level  "info" without it
+function M.notice(text, level)
+  local lines = to_lines(text, terminal.ERRORS)
+    :gsub("[^\n]+", mark(level or "info") .. "%0")
+  io.stderr:write(terminal.line_break(terminal.ERRORS), lines)
 end
 
 --- Writes a line of the log to standard error.
 ---@param line string
-function M.log(line)
-  io.stderr:write(terminal.line_break(terminal.ERRORS), line, "\n")
+---@param level kadenza.Level
+function M.log(line, level)
+  io.stderr:write(terminal.line_break(terminal.ERRORS), mark(level), line,
+    "\n")
 end
 
 --- Ends the program as a write does if the reader of standard output has ended.

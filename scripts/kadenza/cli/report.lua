@@ -137,9 +137,9 @@ function M.start(args, settings)
       log_configuration(args, settings)
     end
   end
-  log.configure({ write = function(line)
+  log.configure({ write = function(line, level)
     log_start()
-    output.log(line)
+    output.log(line, level)
   end })
   return log_start
 end
@@ -163,14 +163,23 @@ function M.greet(node, args, settings)
       .. "statistics.\n"):format(pid, pid))
 end
 
+--- Returns the state of a node in words.
+---@param state string  as of `node:state()`
+---@param contacts integer  their number
+---@param reason? string
+---@return string text
+function M.describe_state(state, contacts, reason)
+  return ("%s, %d %s%s"):format(WORDS[state], contacts,
+    contacts == 1 and "contact" or "contacts", reason and "; " .. reason or "")
+end
+
 local function report_state(state, contacts, reason, is_interactive)
   if not is_interactive or not terminal.is_watched(terminal.ERRORS) then
     log.info("state", { state = state, contacts = contacts, reason = reason })
     return
   end
-  local noun = contacts == 1 and "contact" or "contacts"
-  output.notice(("kadenza: %s, %d %s%s\n"):format(WORDS[state], contacts, noun,
-    reason and "; " .. reason or ""))
+  output.notice(("kadenza: %s\n"):format(
+    M.describe_state(state, contacts, reason)))
 end
 
 -- Why a name or its addresses are of no use, as text; nil: they are.

@@ -5,6 +5,7 @@ local config = require("kadenza.cli.config")
 local core = require("kadenza.core")
 local fault = require("kadenza.cli.fault")
 local host = require("kadenza.host")
+local inherited = require("kadenza.cli.inherited")
 local kad = require("kadenza")
 local log = require("kadenza.log")
 local network_keys = require("kadenza.cli.network_keys")
@@ -145,6 +146,7 @@ local function handle_signals(network, running)
     end
   end
   local reload_node = with_node(function(node)
+    running.services:begin_reload()
     running.settings =
       reload.run(node, M.settings, running.args, running.settings)
     running.services:reload(running.settings)
@@ -162,12 +164,17 @@ local function handle_signals(network, running)
   end
 end
 
+-- Returns the addresses that the node will have.
+local function addresses_of(settings)
+  return settings.inherited and settings.inherited.addresses or settings.listen
+end
+
 -- Chooses the folder for the records of a node without --state.
 local function choose_folder(settings)
   if settings.store ~= "lmdb" or settings.state then
     return
   end
-  local folder = state_folder.default(settings.listen[1])
+  local folder = state_folder.default(addresses_of(settings)[1])
   if not folder then
     return
   end
@@ -193,7 +200,7 @@ local function open_node(settings)
 end
 
 local function warn_of_martians(settings)
-  for _, address in ipairs(settings.listen) do
+  for _, address in ipairs(addresses_of(settings)) do
     local problem = remote.listen_problem(address, settings.allow_local)
     if problem then
       log.warn(problem, { listen = address })
@@ -212,6 +219,9 @@ local function start(network, settings, running)
   if is_interactive then
     report.greet(running.node, running.args, settings)
   end
+  if settings.inherited then
+    log.info("serves on the sockets of the service manager, not on --listen")
+  end
   warn_of_martians(settings)
   if #settings.bootstrap + #running.node.saved_contacts > 0 then
     kad.spawn(join, running.node, settings.bootstrap)
@@ -221,6 +231,7 @@ end
 
 -- Hands off the node's records, for some seconds; a second signal ends that.
 local function leave(running)
+  running.services:leave()
   kad.wait(function(resume)
     running.stop = resume
     running.node:leave(LEAVE_SECONDS, resume)
@@ -263,6 +274,7 @@ function M.run(args, settings, log_start)
     output.write(config.dump(settings))
     return
   end
+  settings.inherited = inherited.take()
   settings.network_keys = network_keys.read(settings)
   session.run(function()
     serve(args, settings, log_start)

@@ -6,7 +6,8 @@
 --     start(running)     the node is open: running.node, running.settings
 --     announce()         prints where it serves, before the addresses of the
 --                        node; optional
---     reload(settings)   SIGHUP has read the configuration again; optional
+--     begin_reload()     SIGHUP: the configuration will be read; optional
+--     reload(settings)   it was read again, or has a mistake; optional
 --     leave()            the node is about to stop; optional
 --     stop()             also if it was never started; raises nothing
 --
@@ -23,12 +24,14 @@ local M = {}
 ---@class kadenza.cli.Service
 ---@field start fun(self, running: table)
 ---@field announce? fun(self)
+---@field begin_reload? fun(self)
 ---@field reload? fun(self, settings: kadenza.cli.Settings)
 ---@field leave? fun(self)
 ---@field stop fun(self)
 
--- The modules, in the order of their start.
-local MODULES <const> = { "kadenza.cli.http" }
+-- The modules, in the order of their start. The last one tells that all have
+-- started.
+local MODULES <const> = { "kadenza.cli.http", "kadenza.cli.service_manager" }
 
 ---@class kadenza.cli.Services
 ---@field private list kadenza.cli.Service[]
@@ -63,6 +66,7 @@ function Services:start(running)
   end
 end
 
+-- Calls a method of those that have it, in order.
 local function call_all(self, name)
   for _, service in ipairs(self.list) do
     if service[name] then
@@ -74,6 +78,11 @@ end
 --- Has them print where they serve.
 function Services:announce()
   call_all(self, "announce")
+end
+
+--- Tells them that the configuration will be read again.
+function Services:begin_reload()
+  call_all(self, "begin_reload")
 end
 
 --- Tells them that the node is about to stop.

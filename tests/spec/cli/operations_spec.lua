@@ -66,8 +66,8 @@ describe("the log", function()
   end
 end)
 
-describe("the systemd unit of docs/operations.md", function()
-  local unit = read("docs/operations.md"):match("\n```ini\n(.-)```")
+describe("the unit of systemd", function()
+  local unit = read("packaging/systemd/kadenza.service")
 
   it("starts the node again for as long as it takes", function()
     for _, line in ipairs({ "StartLimitIntervalSec=0", "Restart=always",

@@ -62,6 +62,23 @@ describe("the services of a node", function()
         "c announce", "a leave", "c leave" }, events)
     end)
 
+  it("are told before a reload, if they want that",
+    function()
+      local told = {}
+      local silent = { start = function() end, stop = function() end }
+      local told_of = setmetatable({
+        begin_reload = function() told[#told + 1] = "begin_reload" end,
+      }, { __index = silent })
+      local list <close> = services.prepare({}, {
+        { prepare = function() return silent end },
+        { prepare = function() return told_of end },
+      })
+      list:start({})
+      list:begin_reload()
+      list:reload({})
+      assert.same({ "begin_reload" }, told)
+    end)
+
   it("are those that the settings ask for", function()
     local list = services.prepare({ b = "off" }, modules())
     list:start({})
