@@ -9,7 +9,8 @@
 # For packagers: WERROR= keeps warnings from being errors, DEPS= installs
 # nothing, STATIC=1 links libuv, libsodium, libmd, LMDB and Lua into the
 # program, HTTP=no leaves out the HTTP server and libmicrohttpd (STATIC=1 does
-# too, unless HTTP=yes).
+# too, unless HTTP=yes), ZSH_FUNCTIONS=share/zsh/vendor-completions is where zsh
+# looks.
 # With another Lua 5.4 or 5.5: LUA_CFLAGS=-I/opt/lua/include
 # LUA_LIBS='/opt/lua/lib/liblua.a -lm -ldl' LUA_VERSION=5.5 (of the folders in
 # which modules are installed). LUA runs the scripts of the build itself.
@@ -68,6 +69,7 @@ lua_libs = $(call once,lua_libs,$(shell $(PKG_CONFIG) --libs $(lua_package)))
 LUA_CFLAGS ?= $(lua_cflags)
 LUA_LIBS ?= $(lua_libs)
 LUA_VERSION ?= 5.4
+ZSH_FUNCTIONS ?= share/zsh/site-functions
 cmocka_libs = $(call once,cmocka_libs,$(shell $(PKG_CONFIG) --libs cmocka))
 version = $(call once,version,$(shell \
   sed -n 's/^.define KAD_VERSION "\(.*\)"/\1/p' core/kadenza.h))
@@ -587,6 +589,11 @@ define installer
 	for file in $(manual); do \
 	  put 644 $$file share/man/man1/kadenza.1; \
 	done; \
+	put 644 docs/completion/kadenza.bash \
+	  share/bash-completion/completions/kadenza; \
+	put 644 docs/completion/_kadenza $(ZSH_FUNCTIONS)/_kadenza; \
+	put 644 docs/completion/kadenza.fish \
+	  share/fish/vendor_completions.d/kadenza.fish; \
 	link='$(DESTDIR)$(PREFIX)'/lib/$(shared_name); \
 	if [ $(1) = uninstall ]; then rm -f "$$link"; \
 	else ln -sf $(soname) "$$link"; fi

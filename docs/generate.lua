@@ -1,7 +1,7 @@
 -- Writes what is generated in the documents: the reference of the C library
 -- from core/kadenza*.h, the reference of the Lua library from the annotations
 -- in scripts/kadenza, the options of the program in operations.md, the unit of
--- systemd in service.md, and the manual page.
+-- systemd in service.md, the manual page, and the completion for shells.
 --
 --   lua5.4 docs/generate.lua [FOLDER]      default: docs
 --
@@ -12,6 +12,7 @@
 package.path = "./?.lua;" .. package.path
 
 local c = require("docs.generate.c")
+local completion = require("docs.generate.completion")
 local lua = require("docs.generate.lua")
 local manual = require("docs.generate.manual")
 local options = require("docs.generate.options")
@@ -28,7 +29,8 @@ local function write(path, text)
 end
 
 local folder = arg[1] or "docs"
-assert(os.execute("mkdir -p '" .. folder .. "/reference'"))
+assert(os.execute("mkdir -p '" .. folder .. "/reference' '" .. folder
+  .. "/completion'"))
 write(folder .. "/reference/c.md", c.reference({ "core/kadenza.h",
   "core/kadenza_bencode.h", "core/kadenza_blocklist.h",
   "core/kadenza_item.h", "core/kadenza_names.h",
@@ -47,3 +49,7 @@ write(folder .. "/service.md", service.page(read("docs/service.md"),
   read("packaging/systemd/kadenza.service")))
 write(folder .. "/kadenza.1", manual.page())
 write(folder .. "/reference/lua.md", lua.reference("scripts/kadenza"))
+local commands, options_of_program = completion.commands()
+for name, script in pairs(completion.FILES) do
+  write(folder .. "/completion/" .. name, script(commands, options_of_program))
+end

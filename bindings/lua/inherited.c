@@ -4,7 +4,6 @@
 
 #include "kadenza_inherited.h"
 #include "lua/argument.h"
-#include "lua/handle.h"
 
 #include <lauxlib.h>
 
@@ -12,13 +11,15 @@
 #include <limits.h>
 #include <stdlib.h>
 
-bool kad_lua_is_socket_list(lua_State *L, int arg) {
-  bool is_integer = false;
+/* Returns whether argument `arg` is a list that begins with a number.
+ * [-0, +0, -] */
+static bool is_socket_list(lua_State *L, int arg) {
+  bool is_number = false;
   if (lua_istable(L, arg)) {
-    is_integer = lua_rawgeti(L, arg, 1) == LUA_TNUMBER;
+    is_number = lua_rawgeti(L, arg, 1) == LUA_TNUMBER;
     lua_pop(L, 1);
   }
-  return is_integer;
+  return is_number;
 }
 
 /* Raises that the item at the top, of the list `arg`, is of no use. */
@@ -30,7 +31,9 @@ static void refuse_item(lua_State *L, int arg, lua_Integer i,
   luaL_argerror(L, arg, text);
 }
 
-size_t kad_lua_check_sockets(lua_State *L, int arg, int *sockets) {
+/* Reads argument `arg`, a list of descriptors. Returns their number.
+ * [-0, +0, v] */
+static size_t check_sockets(lua_State *L, int arg, int *sockets) {
   const lua_Integer count = (lua_Integer)lua_rawlen(L, arg);
   luaL_argcheck(L, count <= KAD_LUA_MAX_LISTEN, arg, "more than 8 sockets");
   for (lua_Integer i = 1; i <= count; i++) {
@@ -50,6 +53,12 @@ size_t kad_lua_check_sockets(lua_State *L, int arg, int *sockets) {
     lua_pop(L, 1);
   }
   return (size_t)count;
+}
+
+void kad_lua_check_place(lua_State *L, int arg, struct kad_lua_place *place) {
+  place->is_bound = is_socket_list(L, arg);
+  place->count = place->is_bound ? check_sockets(L, arg, place->sockets)
+                                 : kad_lua_check_listen(L, arg, place->listen);
 }
 
 /* inherited_socket(fd) → the address that a UDP socket is bound to; or nil and

@@ -29,14 +29,6 @@ enum {
   HANDLE = 6              /* where open_node has its handle on the stack */
 };
 
-/* What a node is opened on: addresses to bind, or bound sockets. */
-struct place {
-  struct kad_address listen[KAD_LUA_MAX_LISTEN];
-  int sockets[KAD_LUA_MAX_LISTEN];
-  size_t count;
-  bool is_bound;
-};
-
 /* -------------------------------------------------------------- methods -- */
 
 static int node_id(lua_State *L) {
@@ -465,7 +457,7 @@ static void keep_node(lua_State *L) {
  * transport. Returns 0 or an error. [-0, +0, m] */
 static int open_node(lua_State *L, const struct kad_lua_network *network,
                      const struct kad_config *config,
-                     const struct place *place) {
+                     const struct kad_lua_place *place) {
   struct kad_lua_node *const self = lua_touserdata(L, HANDLE);
   struct kad_node **const node = &self->link->node;
   if (place->is_bound) {
@@ -488,7 +480,7 @@ static int open_node(lua_State *L, const struct kad_lua_network *network,
  * with a message at the top if the store could not be read. [-0, +0|1, m] */
 static int open_with_store(lua_State *L, struct kad_lua_network *network,
                            struct kad_config *config,
-                           const struct place *place) {
+                           const struct kad_lua_place *place) {
   int status = 0;
   if (!lua_isnil(L, 5)) {
     status = kad_lua_store_open(L, 5, network, HANDLE, &config->store);
@@ -520,7 +512,8 @@ static int push_open_failure(lua_State *L, const struct kad_network *network,
 /* Opens the node of the handle at 6 with the keys of the table at 2.
  * [-0, +0|1, v] */
 static int open_sealed(lua_State *L, struct kad_lua_network *network,
-                       struct kad_config *config, const struct place *place) {
+                       struct kad_config *config,
+                       const struct kad_lua_place *place) {
   struct kad_network_keys keys;
   const bool has_keys =
       lua_istable(L, 2) && kad_lua_field_network_keys(L, 2, &keys);
@@ -547,15 +540,13 @@ static void discard(lua_State *L) {
 /* Reads the arguments of open_node, and makes the handle at 6. [-0, +1, v] */
 static struct kad_lua_network *check_arguments(lua_State *L,
                                                struct kad_config *config,
-                                               struct place *place) {
+                                               struct kad_lua_place *place) {
   struct kad_lua_network *const network = kad_lua_check_network(L, 1);
   if (network->closing) {
     luaL_error(L, "closed network");
   }
   kad_lua_config_check(L, 2, config);
-  place->is_bound = kad_lua_is_socket_list(L, 3);
-  place->count = place->is_bound ? kad_lua_check_sockets(L, 3, place->sockets)
-                                 : kad_lua_check_listen(L, 3, place->listen);
+  kad_lua_check_place(L, 3, place);
   lua_settop(L, 5);
   if (!lua_isnil(L, 4)) {
     luaL_argcheck(L, !place->is_bound, 4, "a node with it has no sockets");
@@ -577,7 +568,7 @@ static struct kad_lua_network *check_arguments(lua_State *L,
  * the table of lua/store.h. */
 int kad_lua_node_open(lua_State *L) {
   struct kad_config config;
-  struct place place;
+  struct kad_lua_place place;
   struct kad_lua_network *const network = check_arguments(L, &config, &place);
   struct kad_lua_node *const self = lua_touserdata(L, HANDLE);
   self->link = kad_lua_link_new();

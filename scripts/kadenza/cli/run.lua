@@ -231,7 +231,6 @@ end
 
 -- Hands off the node's records, for some seconds; a second signal ends that.
 local function leave(running)
-  running.services:leave()
   kad.wait(function(resume)
     running.stop = resume
     running.node:leave(LEAVE_SECONDS, resume)

@@ -49,7 +49,7 @@ describe("standard error of a service", function()
 
   for _, stream in ipairs({ "1:1", "''", "x", "$(stat -L -c %d:%i /)",
     "$(stat -L -c %d:%i:7 /proc/self/fd/2)",
-    "99999999999999999999999:1" }) do
+    "0:0" }) do
     it("has none for JOURNAL_STREAM=" .. stream, function()
       local done = run({ "run", "--no-such-option" }, stream)
       assert.equal(2, done:wait())
