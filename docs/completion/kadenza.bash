@@ -25,6 +25,12 @@ _kadenza_value() {
     run:--bootstrap | \
     run:--store-bytes | \
     run:--id | \
+    run:--http | \
+    run:--http-host | \
+    run:--http-origin | \
+    run:--http-connections | \
+    run:--http-address-connections | \
+    run:--http-body | \
     run:--k | \
     run:--alpha | \
     run:--beta | \
@@ -173,6 +179,7 @@ _kadenza_value() {
     run:--exempt | \
     run:--network-key | \
     run:--network-passphrase-file | \
+    run:--http-token-file | \
     put:--key | \
     put:--passphrase-file | \
     put:--network-key | \
@@ -264,7 +271,7 @@ _kadenza_options() {
   '')
     options='-h --help --version' ;;
   run)
-    options='-h --help --dump-config --listen --bootstrap --policy --trust --blocklist --exempt --network-key --network-passphrase-file --state --store --store-sync --store-bytes --id --id-bits --log --json --allow-local --read-only --secure-ids --move-id --k --alpha --beta --paths --far-contacts --lookup-ms --query-ms --refresh-s --ping-s --neighbour-s --token-s --stores-per-s --cache --repair --max-reply --max-lookups --max-pending-hooks --limits --queries-per-s --queries-per-s-address --queries-per-s-subnet --signatures-per-s --signatures-per-s-address --signatures-per-s-subnet --bytes-per-s --pace-per-s --max-waiting --max-bytes --max-records --max-records-address --max-records-publisher --max-publications --policy-memory --policy-instructions --wire-version' ;;
+    options='-h --help --dump-config --listen --bootstrap --policy --trust --blocklist --exempt --network-key --network-passphrase-file --state --store --store-sync --store-bytes --id --id-bits --log --http --http-host --http-origin --http-token-file --http-connections --http-address-connections --http-body --json --allow-local --read-only --secure-ids --move-id --k --alpha --beta --paths --far-contacts --lookup-ms --query-ms --refresh-s --ping-s --neighbour-s --token-s --stores-per-s --cache --repair --max-reply --max-lookups --max-pending-hooks --limits --queries-per-s --queries-per-s-address --queries-per-s-subnet --signatures-per-s --signatures-per-s-address --signatures-per-s-subnet --bytes-per-s --pace-per-s --max-waiting --max-bytes --max-records --max-records-address --max-records-publisher --max-publications --policy-memory --policy-instructions --wire-version' ;;
   put)
     options='-h --help --type --ttl --min-stored --seq --cas --salt --key --passphrase-file --immutable --mutable --raw --bootstrap --listen --policy --trust --id --id-bits --allow-local --log --json --k --alpha --beta --paths --lookup-ms --query-ms --network-key --network-passphrase-file' ;;
   get)

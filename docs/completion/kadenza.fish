@@ -68,6 +68,13 @@ complete -c kadenza -n '__kadenza_command run' -l store-bytes -x -d 'Largest siz
 complete -c kadenza -n '__kadenza_command run' -l id -x -d 'The node\'s id in hexadecimal, instead of a random one'
 complete -c kadenza -n '__kadenza_command run' -l id-bits -x -a '160 256' -d 'Width of the overlay\'s ids: 160 (mainline) or 256'
 complete -c kadenza -n '__kadenza_command run' -l log -x -a 'error warn info debug off' -d 'Level of the log on standard error: error, warn, info, debug or off'
+complete -c kadenza -n '__kadenza_command run' -l http -x -d 'Address to serve HTTP on, such as 127.0.0.1:8080; port 0 is a free one'
+complete -c kadenza -n '__kadenza_command run' -l http-host -x -d 'Name by which the HTTP server may be called, beside localhost and IP addresses'
+complete -c kadenza -n '__kadenza_command run' -l http-origin -x -d 'Site whose pages may use the HTTP server, such as https://example.org; * is all of them'
+complete -c kadenza -n '__kadenza_command run' -l http-token-file -r -F -d 'File with the token that a write over HTTP needs, one line of at least 16 characters'
+complete -c kadenza -n '__kadenza_command run' -l http-connections -x -d 'HTTP connections at once'
+complete -c kadenza -n '__kadenza_command run' -l http-address-connections -x -d 'HTTP connections of one address at once; 0: as many as in all'
+complete -c kadenza -n '__kadenza_command run' -l http-body -x -d 'Largest body of an HTTP request'
 complete -c kadenza -n '__kadenza_command run' -l json -d 'Print results, and log events, as JSON'
 complete -c kadenza -n '__kadenza_command run' -l allow-local -d 'Admit loopback, link-local and private addresses, and exempt them from limits on subnets: for nodes on one machine or in one building'
 complete -c kadenza -n '__kadenza_command run' -l read-only -x -a 'off on auto' -d 'Send queries, answer none (BEP 43): never, always, or while others cannot reach the node'
@@ -108,7 +115,7 @@ complete -c kadenza -n '__kadenza_command run' -l max-publications -x -d 'Record
 complete -c kadenza -n '__kadenza_command run' -l policy-memory -x -d 'Memory of all policy files'
 complete -c kadenza -n '__kadenza_command run' -l policy-instructions -x -d 'Lua instructions that policies may run without waiting'
 complete -c kadenza -n '__kadenza_command run' -l wire-version -x -d 'Version in messages (BEP 5), 4 bytes'
-complete -c kadenza -n '__kadenza_argument run 1 1 --listen --bootstrap --policy --trust --blocklist --exempt --network-key --network-passphrase-file --state --store --store-sync --store-bytes --id --id-bits --log --read-only --secure-ids --k --alpha --beta --paths --far-contacts --lookup-ms --query-ms --refresh-s --ping-s --neighbour-s --token-s --stores-per-s --cache --repair --max-reply --max-lookups --max-pending-hooks --limits --queries-per-s --queries-per-s-address --queries-per-s-subnet --signatures-per-s --signatures-per-s-address --signatures-per-s-subnet --bytes-per-s --pace-per-s --max-waiting --max-bytes --max-records --max-records-address --max-records-publisher --max-publications --policy-memory --policy-instructions --wire-version' -F
+complete -c kadenza -n '__kadenza_argument run 1 1 --listen --bootstrap --policy --trust --blocklist --exempt --network-key --network-passphrase-file --state --store --store-sync --store-bytes --id --id-bits --log --http --http-host --http-origin --http-token-file --http-connections --http-address-connections --http-body --read-only --secure-ids --k --alpha --beta --paths --far-contacts --lookup-ms --query-ms --refresh-s --ping-s --neighbour-s --token-s --stores-per-s --cache --repair --max-reply --max-lookups --max-pending-hooks --limits --queries-per-s --queries-per-s-address --queries-per-s-subnet --signatures-per-s --signatures-per-s-address --signatures-per-s-subnet --bytes-per-s --pace-per-s --max-waiting --max-bytes --max-records --max-records-address --max-records-publisher --max-publications --policy-memory --policy-instructions --wire-version' -F
 complete -c kadenza -n '__kadenza_command put' -s h -l help -d 'Show this help'
 complete -c kadenza -n '__kadenza_command put' -l type -x -d 'Record type that a --policy defines'
 complete -c kadenza -n '__kadenza_command put' -l ttl -x -d 'Time until the value expires, at most that of the type, which is the default'
