@@ -515,10 +515,18 @@ build = {
       "scripts/kadenza/plain_json.lua",
     ["kadenza.policy"] =
       "scripts/kadenza/policy.lua",
+    ["kadenza.policy.answers"] =
+      "scripts/kadenza/policy/answers.lua",
+    ["kadenza.policy.completion"] =
+      "scripts/kadenza/policy/completion.lua",
     ["kadenza.policy.compose"] =
       "scripts/kadenza/policy/compose.lua",
+    ["kadenza.policy.console"] =
+      "scripts/kadenza/policy/console.lua",
     ["kadenza.policy.describe"] =
       "scripts/kadenza/policy/describe.lua",
+    ["kadenza.policy.display"] =
+      "scripts/kadenza/policy/display.lua",
     ["kadenza.policy.facade"] =
       "scripts/kadenza/policy/facade.lua",
     ["kadenza.policy.host"] =
@@ -529,6 +537,8 @@ build = {
       "scripts/kadenza/policy/lint.lua",
     ["kadenza.policy.pattern"] =
       "scripts/kadenza/policy/pattern.lua",
+    ["kadenza.policy.prompt"] =
+      "scripts/kadenza/policy/prompt.lua",
     ["kadenza.policy.route"] =
       "scripts/kadenza/policy/route.lua",
     ["kadenza.policy.serving"] =

@@ -197,7 +197,8 @@ static int policy_vm(lua_State *L) {
   }
   loading.host = host;
   host->meter->budget = (uint64_t)budget;
-  if (kad_host_run(host, load_files, &loading) == LUA_OK && loading.loaded) {
+  if (kad_host_run(host, false, load_files, &loading) == LUA_OK &&
+      loading.loaded) {
     kad_lua_context_collect(L);
     return 1;
   }
@@ -206,11 +207,17 @@ static int policy_vm(lua_State *L) {
   return results;
 }
 
-static struct kad_host *check_host(lua_State *L, int arg) {
+/* Returns the host of a handle; NULL once it is closed. [-0, +0, v] */
+static struct kad_host *open_host(lua_State *L, int arg) {
   const struct handle *const handle = luaL_checkudata(L, arg, handle_name);
-  luaL_argcheck(L, handle->host != NULL && handle->host->L != NULL, arg,
-                "closed policies");
-  return handle->host;
+  const bool is_open = handle->host != NULL && handle->host->L != NULL;
+  return is_open ? handle->host : NULL;
+}
+
+static struct kad_host *check_host(lua_State *L, int arg) {
+  struct kad_host *const host = open_host(L, arg);
+  luaL_argcheck(L, host != NULL, arg, "closed policies");
+  return host;
 }
 
 /* A function of the set-up. */
@@ -294,15 +301,16 @@ static bool migrate_policy(struct migration *migration) {
   struct kad_host *const from = migration->from;
   bool restored = true;
   kad_host_clear_text(from);
-  if (kad_host_run(from, call_save, migration) != LUA_OK) {
+  if (kad_host_run(from, false, call_save, migration) != LUA_OK) {
     kad_host_clear_text(from);
     migration->last = true;
     migration->lost = true;
   }
   migration->bytes = kad_host_get_text(from, &migration->len);
   if (migration->bytes != NULL) {
-    restored = kad_host_run(migration->to, call_restore, migration) == LUA_OK &&
-               migration->restored;
+    restored =
+        kad_host_run(migration->to, false, call_restore, migration) == LUA_OK &&
+        migration->restored;
   }
   lua_pop(from->L, 1);
   return restored;
@@ -355,7 +363,7 @@ static int policy_swap(lua_State *L) {
   if (host->link->node == NULL) {
     return kad_lua_push_error(L, KAD_ECLOSED);
   }
-  if (kad_host_run(host, install_setup, &installation) != LUA_OK) {
+  if (kad_host_run(host, false, install_setup, &installation) != LUA_OK) {
     return push_problem(L, host);
   }
   if (installation.error != 0) {
@@ -410,18 +418,26 @@ static int leave_reply(lua_State *L) {
 }
 
 /* handle:ask(name, text) → the text that a function of the set-up returns, or
- * nil, message, code. What it calls has the budget of a hook. */
+ * nil, message, code. */
 static int handle_ask(lua_State *L) {
-  static const char *const names[] = {"describe", "routes", NULL};
-  struct kad_host *const host = check_host(L, 1);
+  static const char *const names[] = {"describe",  "routes",   "evaluate",
+                                      "interrupt", "complete", NULL};
+  struct kad_host *const host = open_host(L, 1);
   struct question question = {
       .host = host,
       .name = names[luaL_checkoption(L, 2, NULL, names)],
       .argument = kad_lua_check_slice(L, 3),
   };
+  if (host == NULL) {
+    return kad_lua_push_error(L, KAD_ECLOSED);
+  }
+  if (host->stopped) {
+    lua_pushliteral(L, "the policies are stopped until they are reloaded");
+    return kad_lua_push_error_message(L, KAD_EBUSY);
+  }
   kad_host_begin_turn(host);
   kad_host_clear_text(host);
-  const int status = kad_host_run(host, leave_reply, &question);
+  const int status = kad_host_run(host, true, leave_reply, &question);
   kad_vm_heap_end_entry(host);
   if (status != LUA_OK) {
     return push_problem(L, host);
@@ -447,8 +463,11 @@ static int handle_serve(lua_State *L) {
 
 /* handle:cancel_served(id): cancels a pending call, as its deadline would */
 static int handle_cancel_served(lua_State *L) {
-  struct kad_host *const host = check_host(L, 1);
-  kad_hook_pending_cancel(host, (uint64_t)luaL_checkinteger(L, 2));
+  struct kad_host *const host = open_host(L, 1);
+  const lua_Integer id = luaL_checkinteger(L, 2);
+  if (host != NULL) {
+    kad_hook_pending_cancel(host, (uint64_t)id);
+  }
   return 0;
 }
 

@@ -74,8 +74,9 @@ static void leave_message(lua_State *L, int status) {
   }
 }
 
-int kad_host_run(struct kad_host *host, lua_CFunction body, void *argument) {
-  return kad_host_protect(host, false, body, argument,
+int kad_host_run(struct kad_host *host, bool is_internal, lua_CFunction body,
+                 void *argument) {
+  return kad_host_protect(host, is_internal, body, argument,
                           host->owns_state ? leave_message
                                            : kad_lua_context(host->L)->report);
 }

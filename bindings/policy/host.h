@@ -148,7 +148,8 @@ int kad_host_protect(struct kad_host *host, bool is_internal,
 
 /* Does the same for a body that sets a text. In a VM the message of an error is
  * set in its place. [-0, +0, -] */
-int kad_host_run(struct kad_host *host, lua_CFunction body, void *argument);
+int kad_host_run(struct kad_host *host, bool is_internal, lua_CFunction body,
+                 void *argument);
 
 /* Pops a string or nil and keeps it as the text. [-1, +0, m] */
 void kad_host_set_text(lua_State *L, const struct kad_host *host);

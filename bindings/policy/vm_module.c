@@ -217,6 +217,15 @@ static int policy_stats(lua_State *L) {
   return 1;
 }
 
+/* answer(id, succeeded, text): passes an answer to the program; see
+ * kad_host_answer */
+static int answer(lua_State *L) {
+  const lua_Integer id = luaL_checkinteger(L, 1);
+  kad_host_answer(kad_lua_context(L)->host, id, lua_toboolean(L, 2),
+                  kad_lua_check_slice(L, 3));
+  return 0;
+}
+
 /* charge(work): charges what a C function is about to do, in instructions */
 static int charge(lua_State *L) {
   const lua_Number work = luaL_checknumber(L, 1);
@@ -238,6 +247,7 @@ int kad_vm_module_open(lua_State *L) {
       {"source", source},
       {"freeze_strings", freeze_strings},
       {"pcall", kad_metered_pcall},
+      {"answer", answer},
       {"charge", charge},
       {"is_spent", is_spent},
       {"open_standard", open_standard},

@@ -42,7 +42,8 @@ Node.__name = "kadenza.Node"
 
 for _, methods in ipairs({ joining, contact_query, lookups, storing, items,
   publication.methods, sealing, figures,
-  core.policy_vm and require("kadenza.policy.serving").methods or {} }) do
+  core.policy_vm and require("kadenza.policy.serving").methods or {},
+  core.policy_vm and require("kadenza.policy.console").methods or {} }) do
   for name, method in pairs(methods) do
     Node[name] = method
   end

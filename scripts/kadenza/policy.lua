@@ -29,7 +29,7 @@ local RETIRE_MS <const> = 100
 local ROOTS <const> = { "kadenza.policy.host", "kadenza.sandbox" }
 local JSON <const> = "dkjson"
 local ABSENT <const> = { ["kadenza.core"] = true, ["kadenza.host"] = true,
-  ["kadenza.policy.serving"] = true }
+  ["kadenza.policy.serving"] = true, ["kadenza.policy.console"] = true }
 
 -- Returns the source of a kadenza module.
 local function module_source(name)
@@ -223,9 +223,8 @@ local function retire(net, handle, is_last_try)
   end)
 end
 
--- Retires the policies of a node from the loop: not from within their hook.
-local function retire_soon(node)
-  local handle = node.policy_handle
+-- Retires policies of a node from the loop: not from within their hook.
+local function retire_soon(node, handle)
   if not node.net:is_open() then -- an `on_stop` has closed it
     handle:close()
     return
@@ -239,7 +238,31 @@ end
 ---@param node kadenza.Node
 function M.abandon(node)
   node.policy_handle:call("halt")
-  retire_soon(node)
+  retire_soon(node, node.policy_handle)
+end
+
+--- Tells whether a node has policies that are files.
+---@param node kadenza.Node
+---@return boolean
+function M.has_files(node)
+  return node.policy_handle ~= nil and #node.policies > 0
+    and kind_of(node.policies[1]) == "files"
+end
+
+--- Makes a state as that of policy files, without any, for code that is typed
+--- at a console. It is closed with the node.
+---@param node kadenza.Node
+---@return table? handle
+---@return string? message
+---@return kadenza.Code? code
+function M.open_console(node)
+  local handle, message, code = attach_files(node, {})
+  if handle then
+    node:on_close(function()
+      retire_soon(node, handle)
+    end)
+  end
+  return handle, message, code
 end
 
 --- Loads policies for a node, migrates the state of those that it has, and
@@ -312,7 +335,7 @@ function M.attach(node, policies)
   else
     node:on_close(function()
       node.policy_handle:call("stop")
-      retire_soon(node)
+      retire_soon(node, node.policy_handle)
     end)
   end
   if node:is_open() then -- an `on_stop` may have closed it

@@ -46,9 +46,12 @@ local PREFIX <const> = "kadenza."
 local SHORT <const> = 32 -- digits of a number that are not charged
 local KEY_WORK <const> = 10000 -- instructions charged for a signature
 
+-- Read-only views → what they show.
+local insides = setmetatable({}, { __mode = "k" })
+
 -- Returns a read-only view of a table.
 local function read_only(shown, name)
-  return setmetatable({}, {
+  local proxy = setmetatable({}, {
     __index = shown,
     __newindex = function(_, field)
       error(string.format("'%s.%s' cannot be set: '%s' is read-only", name,
@@ -61,6 +64,8 @@ local function read_only(shown, name)
     end,
     __metatable = false,
   })
+  insides[proxy] = shown
+  return proxy
 end
 
 -- Policies cannot have finalizers, which run while the meter is off. Lua looks
@@ -261,7 +266,8 @@ local function make_environment(globals)
   })
 end
 
-local function environment_of(path, trusted, node, network)
+-- Returns the globals of a policy, but `require`.
+local function make_globals(network)
   local globals = {}
   for name, value in pairs(BASE) do
     globals[name] = value
@@ -272,6 +278,11 @@ local function environment_of(path, trusted, node, network)
   globals.table = read_only(library.make_table(), "table")
   globals.coroutine = read_only(core.coroutine, "coroutine")
   globals.math = read_only(library.make_math(network), "math")
+  return globals
+end
+
+local function environment_of(path, trusted, node, network)
+  local globals = make_globals(network)
   local environment = make_environment(globals)
   local folder = path:match("^.*/") or ""
   globals.require = make_require({
@@ -281,6 +292,55 @@ local function environment_of(path, trusted, node, network)
     trusted_files.extend(globals, environment, folder)
   end
   return environment
+end
+
+-- Makes `require` of a console: for the libraries only.
+local function make_console_require(kad, environment)
+  local find = make_require({ kadenza = kad }, "", environment)
+  return function(name)
+    if type(name) == "string" and not name:find("^kadenza%f[^%w_]") then
+      error("a console has no module '" .. name .. "', but kadenza.crdt and "
+        .. "the like", 2)
+    end
+    return find(name)
+  end
+end
+
+--- Returns the environment of code at a console: the globals of a policy, `kad`
+--- and others. Unlike a policy, it can set globals.
+---@param owner string  of its tasks in messages
+---@param node kadenza.Node
+---@param network kadenza.core.Network
+---@param values table<string, any>  more globals
+---@return table environment  what is assigned
+---@return table globals  the others
+function M.console_environment(owner, node, network, values)
+  local globals = make_globals(network)
+  local environment = setmetatable({}, { __index = globals,
+    __metatable = false })
+  globals.kad = make_kadenza(node, network, owner)
+  globals.require = make_console_require(globals.kad, environment)
+  for name, value in pairs(values) do
+    globals[name] = value
+  end
+  setmetatable(globals, { __index = function(_, name)
+    error("undefined global '" .. tostring(name) .. "'"
+      .. suggest.hint(tostring(name), globals), 2)
+  end })
+  return environment, globals
+end
+
+--- Returns what a read-only view shows, such as `math` of a policy; another
+--- table as it is.
+---@param value table
+---@return table inside
+function M.inside(value)
+  local shown = insides[value]
+  local meta = shown and getmetatable(shown)
+  if meta then
+    meta.__index(shown, "encode") -- loads kad.json
+  end
+  return shown or value
 end
 
 --- Loads a policy file: a table, or a function of the node that returns one.

@@ -27,9 +27,12 @@ M.NODE = {
 }
 
 --- The methods of a node that only its program may call.
-M.WITHHELD = { "block", "close", "configure", "exempt", "http_routes", "leave",
-  "network", "on_close", "receive", "reload", "save", "seal_notices",
-  "send_failure", "serve_http", "set_network_key" }
+M.WITHHELD = { "block", "close", "complete", "configure", "evaluate", "exempt",
+  "http_routes", "leave", "network", "on_close", "receive", "reload", "save",
+  "seal_notices", "send_failure", "serve_http", "set_network_key" }
+
+-- The objects that policies have for their nodes → their methods.
+local nodes = setmetatable({}, { __mode = "k" })
 
 local CALL_COST <const> = 2000 -- instructions charged for a method call
 local MAX_TASKS <const> = 1000 -- running tasks of a policy
@@ -222,8 +225,15 @@ function M.node(node, network)
     function()
       return tostring(node)
     end))
-  reals[shown] = node
+  reals[shown], nodes[shown] = node, methods
   return shown
+end
+
+--- Returns the methods of an object that `node` has made, or nil.
+---@param value any
+---@return table<string, function>? methods
+function M.methods_of(value)
+  return nodes[value]
 end
 
 return M

@@ -322,6 +322,31 @@ local function log_to(sink)
   })
 end
 
+-- Adds the functions with which C runs what is typed at consoles.
+local function add_prompt(setup, list, node, network)
+  local prompt
+  local function get()
+    prompt = prompt
+      or require("kadenza.policy.prompt").new(list, node, network)
+    return prompt
+  end
+
+  function setup.evaluate(packed)
+    local id, text = string.unpack("i8s4", packed)
+    return get():evaluate(id, text) and "started" or "busy"
+  end
+
+  function setup.interrupt(packed)
+    get():interrupt((string.unpack("i8", packed)))
+    return ""
+  end
+
+  function setup.complete(text)
+    local words, start = get():complete(text)
+    return core.pack_plain({ words = words, start = start }, "the words")
+  end
+end
+
 --- Loads policy files in a VM. Called by C.
 ---@param handle kadenza.core.Node  borrowed
 ---@param network kadenza.core.Network  borrowed
@@ -351,6 +376,7 @@ function M.load_files(handle, network, packed, sink)
   local setup, message = M.set_up(list, node, network)
   if setup then
     setup.node = node
+    add_prompt(setup, list, node, network)
     setup.finish = function(is_last_try)
       return finish_tasks(network, is_last_try)
     end

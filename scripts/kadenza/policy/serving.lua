@@ -8,6 +8,7 @@
 --
 -- Tested by tests/spec/policy/http_spec.lua.
 
+local answers = require("kadenza.policy.answers")
 local check = require("kadenza.check")
 local core = require("kadenza.core")
 local route = require("kadenza.policy.route")
@@ -45,7 +46,7 @@ local function new_service(node, handle)
     early = {}, -- id → answer that came before the id was known
     routes = core.unpack_plain(assert(handle:ask("routes", ""))),
   }, Service)
-  handle:on_answer(function(id, succeeded, bytes)
+  answers.take(handle, "requests", function(id, succeeded, bytes)
     self:take_answer(id, succeeded, bytes)
   end)
   return self
