@@ -7,8 +7,7 @@
  * A request is { id, method, target, headers, body, from }. It is answered with
  * server:respond or server:stream, in on_request or later, once.
  *
- * Functions return nil, message, code for what may happen at run time, where
- * the code is the name of an errno or "" for another. */
+ * Functions return nil, message, code for what may happen at run time. */
 
 #include "http/module.h"
 
@@ -308,12 +307,13 @@ static void set_count(lua_State *L, const char *name, uint64_t value) {
   lua_setfield(L, -2, name);
 }
 
-/* server:stats() → { connections, accepted, refused, evicted, expired,
- * requests } */
+/* server:stats() → { connections, limit, accepted, refused, evicted, expired,
+ * requests }; limit is that of connections */
 static int server_stats(lua_State *L) {
   const struct kad_http_server *const server = &check_handle(L)->server;
-  lua_createtable(L, 0, 6);
+  lua_createtable(L, 0, 7);
   set_count(L, "connections", server->open_count);
+  set_count(L, "limit", server->limits.connections);
   set_count(L, "accepted", server->counters.accepted);
   set_count(L, "refused", server->counters.refused);
   set_count(L, "evicted", server->counters.evicted);
@@ -351,7 +351,7 @@ struct limit {
   { #name, otherwise, min, max, offsetof(struct kad_http_limits, name) }
 
 static const struct limit limits[] = {
-    LIMIT(connections, 1024, 1, KAD_HTTP_CONNECTIONS_MAX),
+    LIMIT(connections, 512, 1, KAD_HTTP_CONNECTIONS_MAX),
     LIMIT(address_connections, 0, 0, KAD_HTTP_CONNECTIONS_MAX),
     LIMIT(target_bytes, 8192, 64, 65536),
     LIMIT(head_bytes, 16384, 1024, 1048576),
@@ -387,15 +387,31 @@ static void take_function(lua_State *L, const char *name, int value) {
   lua_setiuservalue(L, 2, value);
 }
 
+/* Returns the name of the library's error for an errno. */
+static const char *code_of(int number) {
+  switch (number) {
+  case EADDRINUSE:
+    return "KAD_EADDRINUSE";
+  case EADDRNOTAVAIL:
+    return "KAD_EADDRNOTAVAIL";
+  case EACCES:
+    return "KAD_EACCESS";
+  case ENOMEM:
+    return "KAD_ENOMEM";
+  default:
+    return "KAD_ESYSTEM";
+  }
+}
+
 static int push_failure(lua_State *L, const char *call, int number) {
   luaL_pushfail(L);
   lua_pushfstring(L, "%s: %s", call, strerror(number));
-  lua_pushinteger(L, number);
+  lua_pushstring(L, code_of(number));
   return 3;
 }
 
 /* open { host, port, on_request, on_lost, limits… } → server, or nil, message,
- * errno */
+ * code */
 static int httpd_open(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);

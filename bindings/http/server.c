@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 enum {
@@ -17,11 +18,15 @@ enum {
   SWEEP_MS = 500,
   /* How long a turn passes requests on. The rest waits for the next turn, so
    * that many of them do not delay the datagrams of the node. */
-  TURN_US = 1000,
+  TURN_US = 100,
   /* Memory of libmicrohttpd for a connection beside the head of a request: what
    * it has parsed, and the head of the response. */
   HEAD_SPARE = 8192,
-  HEAD_STEP = 1024
+  HEAD_STEP = 1024,
+  /* Connections above the limit, while those that make room for them end. */
+  SLACK = 64,
+  /* Descriptors for the rest of the process. */
+  OTHER_FILES = 64
 };
 
 static int64_t now_us(void) {
@@ -130,7 +135,7 @@ static void pass_on(struct kad_http_connection *connection) {
 }
 
 static bool has_time(const struct kad_http_server *server) {
-  return now_us() < server->turn_ms * US_PER_MS + TURN_US;
+  return now_us() < server->turn_us + TURN_US;
 }
 
 /* Queues the response if there is one; suspends the connection until then. */
@@ -302,7 +307,8 @@ static void serve_queued(struct kad_http_server *server) {
 }
 
 void kad_http_server_step(struct kad_http_server *server) {
-  server->turn_ms = kad_http_now();
+  server->turn_us = now_us();
+  server->turn_ms = server->turn_us / US_PER_MS;
   server->is_stepping = true;
   serve_queued(server);
   server->has_resumed = false;
@@ -362,9 +368,44 @@ static void free_places(struct kad_http_server *server) {
   server->free_places = NULL;
 }
 
-static bool make_places(struct kad_http_server *server) {
+/* Returns how many descriptors connections may have, at most `wanted`. A
+ * process may raise its limit up to that of the administrator. */
+static uint32_t limit_files(uint32_t wanted) {
+  struct rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) {
+    return wanted;
+  }
+  const rlim_t needed = (rlim_t)wanted + OTHER_FILES;
+  if (files.rlim_cur < needed) {
+    files.rlim_cur = needed < files.rlim_max ? needed : files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+    (void)getrlimit(RLIMIT_NOFILE, &files);
+  }
+  if (files.rlim_cur >= needed) {
+    return wanted;
+  }
+  return files.rlim_cur > OTHER_FILES ? (uint32_t)files.rlim_cur - OTHER_FILES
+                                      : 0;
+}
+
+/* Fits the limit of connections to the descriptors that there are. Sets
+ * `*count` to the connections with those that make room. */
+static bool fit_connections(struct kad_http_server *server, uint32_t *count) {
+  struct kad_http_limits *const limits = &server->limits;
+  const uint32_t possible = limit_files(limits->connections + SLACK);
+  const uint32_t slack = possible / 2 < SLACK ? possible / 2 : SLACK;
+  if (possible < 2) {
+    return false;
+  }
+  if (limits->connections > possible - slack) {
+    limits->connections = possible - slack;
+  }
+  *count = limits->connections + slack;
+  return true;
+}
+
+static bool make_places(struct kad_http_server *server, uint32_t count) {
   const struct kad_http_memory memory = server->memory;
-  const uint32_t count = server->limits.connections + KAD_HTTP_SLACK;
   const size_t bytes = count * sizeof *server->places;
   server->place_count = count;
   server->places = memory.allocate(memory.data, NULL, 0, bytes);
@@ -403,7 +444,10 @@ static struct MHD_Daemon *start_daemon(struct kad_http_server *server,
 int kad_http_server_open(struct kad_http_server *server, int listen_fd) {
   server->turn_ms = kad_http_now();
   server->swept_ms = server->turn_ms;
-  if (!make_places(server)) {
+  uint32_t count = 0;
+  if (!fit_connections(server, &count)) {
+    return EMFILE;
+  } else if (!make_places(server, count)) {
     free_places(server);
     return ENOMEM;
   }

@@ -11,9 +11,7 @@
 #include <netinet/in.h>
 
 enum {
-  KAD_HTTP_CONNECTIONS_MAX = 60000,
-  /* Connections above the limit, while those that make room for them end. */
-  KAD_HTTP_SLACK = 64
+  KAD_HTTP_CONNECTIONS_MAX = 60000
 };
 
 struct kad_http_limits {
@@ -55,7 +53,8 @@ struct kad_http_server {
       without_request; /* WAITING and RECEIVING, oldest first */
   struct kad_http_list queued;
   int64_t swept_ms; /* when the time limits were last checked */
-  int64_t turn_ms;  /* when the turn began */
+  int64_t turn_us;  /* when the turn began */
+  int64_t turn_ms;
   bool is_stepping;
   bool has_resumed; /* libmicrohttpd has to run */
   /* Called for each complete request; `connection` is HANDLED. */
@@ -67,8 +66,9 @@ struct kad_http_server {
 };
 
 /* Starts the server on a listening socket, which it takes over if it succeeds.
- * The fields limits, memory, on_request, on_lost and data are set. Returns 0 or
- * an errno. */
+ * The fields limits, memory, on_request, on_lost and data are set. Lowers the
+ * limit of connections if the system does not let the process have as many
+ * descriptors. Returns 0 or an errno. */
 int kad_http_server_open(struct kad_http_server *server, int listen_fd);
 
 /* Ends all connections and the server. Calls on_lost. */

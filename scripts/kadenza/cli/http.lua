@@ -58,8 +58,18 @@ end
 
 ---@class kadenza.cli.Http
 ---@field server kadenza.web.Server
+---@field connections integer  that are wanted
 local Http = {}
 Http.__index = Http
+
+-- A process may have only so many files.
+local function warn_of_limit(server, wanted)
+  local limit = server:stats().limit // #server:addresses()
+  if limit < wanted then
+    log.warn("fewer HTTP connections than --http-connections: see `ulimit -n`",
+      { connections = limit })
+  end
+end
 
 local function warn_of_strangers(address)
   if not remote.is_loopback(address) then
@@ -82,11 +92,12 @@ function M.prepare(settings)
   options.limits = { connections = settings.http_connections,
     address_connections = settings.http_address_connections,
     body_bytes = settings.http_body }
-  local server, message = require("kadenza.web").open(options)
+  local server, message, code = require("kadenza.web").open(options)
   if not server then
-    fault.failed("--http " .. message, "KAD_EADDRINUSE")
+    fault.failed("--http " .. message, code)
   end
-  return setmetatable({ server = server }, Http)
+  return setmetatable({ server = server,
+    connections = settings.http_connections }, Http)
 end
 
 function Http:start(running)
@@ -100,6 +111,7 @@ function Http:announce()
     output.text(("kadenza: serving http://%s/\n"):format(address))
     warn_of_strangers(address)
   end
+  warn_of_limit(self.server, self.connections)
 end
 
 function Http:reload(settings)

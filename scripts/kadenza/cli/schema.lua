@@ -207,7 +207,7 @@ M.OPTIONS = {
   },
   {
     name = "http_connections", kind = "number", flag = "--http-connections",
-    argname = "N", default = 1024, min = 1, max = 60000, group = "HTTP",
+    argname = "N", default = 512, min = 1, max = 60000, group = "HTTP",
     text = "HTTP connections at once.",
   },
   {

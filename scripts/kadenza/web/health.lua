@@ -97,6 +97,9 @@ function M.new(node)
   return self
 end
 
+local LIVE <const> = { status = 200, body = '{"live":true}\n',
+  headers = { ["Content-Type"] = "application/json" } }
+
 -- Why a node is not ready, by its state.
 local REASONS <const> = {
   new = "no other node is known yet",
@@ -146,8 +149,8 @@ end
 function M.add(server, running)
   local health = M.new(running.node)
   server:route("GET", "/health/live", function()
-    return { status = 200, json = { live = true } }
-  end)
+    return LIVE
+  end, { immediate = true })
   server:route("GET", "/health/ready", function()
     local report = health:report()
     if report.ready then
@@ -155,7 +158,7 @@ function M.add(server, running)
     end
     report.error = { code = "not_ready", message = report.reason }
     return { status = 503, json = report, headers = { ["Retry-After"] = "5" } }
-  end)
+  end, { immediate = true })
   return health
 end
 

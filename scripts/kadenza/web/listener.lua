@@ -32,16 +32,16 @@ end
 ---@param options table  of httpd.open: functions and limits
 ---@return kadenza.web.Listener? listener
 ---@return string? message
----@return integer? errno
+---@return kadenza.Code? code
 function M.open(httpd, address, options)
   local given = {}
   for name, value in pairs(options) do
     given[name] = value
   end
   given.host, given.port = split(address)
-  local server, message, errno = httpd.open(given)
+  local server, message, code = httpd.open(given)
   if not server then
-    return nil, message, errno
+    return nil, message, code
   end
   return setmetatable({ httpd = server, address = server:address(),
     is_loopback = M.is_loopback(server:address()) }, Listener)

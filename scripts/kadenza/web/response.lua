@@ -36,15 +36,23 @@ local DEFAULTS <const> = {
   { "x-content-type-options", "X-Content-Type-Options", "nosniff" },
 }
 
+-- No header at all; never changed.
+local NONE <const> = {}
+
 -- Appends a header to a list: name, value, name, value. A list of values is as
 -- many headers.
 local function add_header(list, name, value)
-  for _, one in ipairs(type(value) == "table" and value or { value }) do
-    list[#list + 1] = name
-    list[#list + 1] = tostring(one)
+  if type(value) == "table" then
+    for _, one in ipairs(value) do
+      add_header(list, name, one)
+    end
+    return
   end
+  list[#list + 1] = name
+  list[#list + 1] = tostring(value)
 end
 
+-- Returns the type of a response that names none.
 local function type_of(response)
   if response.json ~= nil then
     return "application/json"
@@ -57,7 +65,7 @@ end
 -- Adds the headers of a handler; returns their names in lower case.
 local function add_given(list, headers)
   local given = {}
-  for name, value in pairs(headers or {}) do
+  for name, value in pairs(headers) do
     local lower = type(name) == "string" and name:lower()
     if not lower or RESERVED[lower] then
       error(("a handler must not set the header '%s'"):format(tostring(name)),
@@ -98,8 +106,9 @@ function M.encode(response)
   if type(response) ~= "table" then
     error("a handler must return a response, not " .. type(response), 0)
   end
-  local status, body, list = status_of(response), body_of(response), {}
-  local given = add_given(list, response.headers)
+  local status, body = status_of(response), body_of(response)
+  local list = {}
+  local given = response.headers and add_given(list, response.headers) or NONE
   if not given["content-type"] and (body ~= "" or response.stream) then
     add_header(list, "Content-Type", type_of(response))
   end

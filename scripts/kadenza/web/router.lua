@@ -22,6 +22,7 @@ local METHODS <const> = { GET = true, HEAD = true, POST = true, PUT = true,
 ---@class kadenza.web.Route
 ---@field handler async fun(request: table): table
 ---@field auth? "write"
+---@field immediate? boolean  the handler never waits, and needs no task
 ---@field names? string[]  of the parameters, in the order of the path
 
 ---@class kadenza.web.Router

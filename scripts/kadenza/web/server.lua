@@ -152,11 +152,14 @@ local function begin_stream(self, listener, raw, answer)
 end
 
 local function run_stream(self, listener, raw, answer)
+  local exchange = self.exchanges[listener][raw.id]
+  if not exchange then
+    error("a handler without a task cannot stream", 0)
+  end
   local client = begin_stream(self, listener, raw, answer)
   if not client then
     return
   end
-  local exchange = self.exchanges[listener][raw.id]
   exchange.client = client
   local succeeded, problem = xpcall(answer.stream, debug.traceback, client)
   if not succeeded then
@@ -177,7 +180,7 @@ local function answer_with(self, listener, raw, answer)
   end
 end
 
--- Runs a handler: the function of its task.
+-- Runs a handler, in its task if it has one.
 local function handle(self, listener, raw, route, request)
   local succeeded, answer = xpcall(route.handler, debug.traceback, request)
   if succeeded then
@@ -196,6 +199,10 @@ local function on_request(self, listener, raw)
   local route, request = admit(self, listener, raw)
   if not route then
     send(self, listener, raw, request)
+    return
+  end
+  if route.immediate then
+    handle(self, listener, raw, route, request)
     return
   end
   local exchange = {}
@@ -223,11 +230,13 @@ end
 ---@param method string  "GET" also serves HEAD; OPTIONS is served anyway
 ---@param pattern string  such as "/v1/records/:key"
 ---@param handler async fun(request: table): table
----@param options? { auth?: "write" }  "write": it needs the bearer token
+---@param options? { auth?: "write", immediate?: boolean }  "write": it needs
+---  the bearer token; immediate: the handler never waits, and needs no task
 ---@return fun() remove  removes it
 function Server:route(method, pattern, handler, options)
+  options = options or {}
   return self.router:add(method, pattern, { handler = handler,
-    auth = options and options.auth })
+    auth = options.auth, immediate = options.immediate })
 end
 
 --- Begins to serve.
@@ -297,10 +306,10 @@ local function add_listener(self, address, limits)
   for name, value in pairs(limits or {}) do
     options[name] = value
   end
-  local message, errno
-  listener, message, errno = listeners.open(self.httpd, address, options)
+  local message, code
+  listener, message, code = listeners.open(self.httpd, address, options)
   if not listener then
-    return nil, ("%s: %s"):format(address, message), errno
+    return nil, ("%s: %s"):format(address, message), code
   end
   self.listeners[#self.listeners + 1] = listener
   self.exchanges[listener] = {}
@@ -313,16 +322,16 @@ end
 ---@param httpd? table  instead of the module kadenza.httpd
 ---@return kadenza.web.Server? server
 ---@return string? message
----@return integer? errno
+---@return kadenza.Code? code
 function M.open(settings, httpd)
   local self = setmetatable({ httpd = httpd or require("kadenza.httpd"),
     router = router.new(), listeners = {}, exchanges = {} }, Server)
   self:configure(settings)
   for _, address in ipairs(settings.listen) do
-    local added, message, errno = add_listener(self, address, settings.limits)
+    local added, message, code = add_listener(self, address, settings.limits)
     if not added then
       self:close()
-      return nil, message, errno
+      return nil, message, code
     end
   end
   return self

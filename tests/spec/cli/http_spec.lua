@@ -84,6 +84,20 @@ describe("kadenza run --http", function()
       :format(node.http), fail(1, "--http", node.http))
   end)
 
+  it("takes as many connections as it may have files", function()
+    local node = process.start({ "-c", 'ulimit -n 96; exec "$@"', "sh",
+      process.program(), "run", "--listen", "127.0.0.1:0", "--allow-local",
+      "--http", "127.0.0.1:0" }, { path = "/bin/sh" })
+    node:wait_for("listening on", "stdout")
+    node.http = node.stdout:match("kadenza: serving http://(%S+)/\n")
+    node:wait_for("fewer HTTP connections .* connections=16", "stderr")
+
+    for _ = 1, 100 do
+      http.connect(node.http)
+    end
+    assert.equal(200, ask(node, "GET", "/health/live").status)
+  end)
+
   it("does not start with a wrong option", function()
     assert.matches("^kadenza: %-%-http must be an address such as .*, not "
       .. "'localhost:80'\n$", fail(2, "--http", "localhost:80"))

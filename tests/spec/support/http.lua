@@ -91,7 +91,22 @@ function M.close_all()
   uv.run("nowait")
 end
 
---- Runs a network, or nil, and the clients until `is_over` returns true.
+-- Networks that `drive` runs: a descriptor can have one poll.
+local driven = setmetatable({}, { __mode = "k" })
+
+-- Polls the descriptor of a network; returns nil if an outer call does.
+local function poll_of(network, turn)
+  if not network or driven[network] then
+    return nil
+  end
+  local poll = assert(uv.new_poll(network:fd()))
+  poll:start("r", turn)
+  driven[network] = true
+  return poll
+end
+
+--- Runs a network, or nil, and the clients until `is_over` returns true. That
+--- may run them, too.
 ---@param network? table
 ---@param is_over fun(): any
 ---@param seconds? number
@@ -101,11 +116,8 @@ function M.drive(network, is_over, seconds)
       network:step()
     end
   end
-  local tick, poll = uv.new_timer(), network and uv.new_poll(network:fd())
+  local tick, poll = uv.new_timer(), poll_of(network, turn)
   tick:start(0, TICK_MS, turn)
-  if poll then
-    poll:start("r", turn)
-  end
   local deadline = uv.now() + (seconds or SECONDS) * 1000
   while not is_over() and uv.now() < deadline do
     uv.run("once")
@@ -113,6 +125,7 @@ function M.drive(network, is_over, seconds)
   tick:close()
   if poll then
     poll:close()
+    driven[network] = nil
   end
   uv.run("nowait")
   if not is_over() then

@@ -162,6 +162,24 @@ describe("kadenza.web.server", function()
       assert.same({ "30", "1", "0" }, order)
     end))
 
+  it("calls a handler that never waits without a task", with_server({},
+    function(server, ask)
+      server:route("GET", "/", function()
+        return { body = tostring(require("kadenza.task").current()) }
+      end, { immediate = true })
+      server:route("GET", "/wait", function()
+        kad.sleep(0)
+      end, { immediate = true })
+      server:route("GET", "/stream", function()
+        return { stream = function() end }
+      end, { immediate = true })
+
+      assert.equal("nil", ask("GET", "/").body)
+      assert.equal(500, ask("GET", "/wait").status)
+      assert.equal(500, ask("GET", "/stream").status)
+      assert.matches("without a task", server.logged[2].fields.error)
+    end))
+
   it("cancels a handler whose client leaves", with_server({},
     function(server, _, network)
       local canceled, begun = false, false
@@ -547,8 +565,9 @@ describe("kadenza.web.server", function()
     local taken = first:addresses()[1]
     local free = "127.0.0.2:0"
 
-    local server, message = web.open({ listen = { free, taken } })
+    local server, message, code = web.open({ listen = { free, taken } })
     assert.is_nil(server)
+    assert.equal("KAD_EADDRINUSE", code)
     assert.equal(taken .. ": bind: Address already in use", message)
     first:close()
     assert(web.open({ listen = { taken } })):close()
