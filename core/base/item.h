@@ -64,6 +64,13 @@ uint64_t kad_item_map_hash(const uint8_t *secret, const void *bytes,
 KAD_MUST_CHECK int kad_item_map_reserve(struct kad_item_map *map,
                                         const struct kad_allocator *allocator);
 
+/* Makes as many buckets as `count` items need, while there is memory. */
+void kad_item_map_expect(struct kad_item_map *map,
+                         const struct kad_allocator *allocator, size_t count);
+
+/* Fetches the bucket of `hash` into the caches of the processor. */
+void kad_item_map_fetch(const struct kad_item_map *map, uint64_t hash);
+
 /* Frees the buckets, not the items. The map is empty afterwards. */
 void kad_item_map_deinit(struct kad_item_map *map,
                          const struct kad_allocator *allocator);

@@ -73,6 +73,22 @@ int kad_item_map_reserve(struct kad_item_map *map,
   return map->bucket_count == 0 ? status : 0;
 }
 
+void kad_item_map_expect(struct kad_item_map *map,
+                         const struct kad_allocator *allocator, size_t count) {
+  if (KAD_ARRAY_RESERVE(allocator, &map->buckets, &map->bucket_cap, count) !=
+      0) {
+    return;
+  }
+  while (map->bucket_count < count && add_bucket(map, allocator) == 0) {
+  }
+}
+
+void kad_item_map_fetch(const struct kad_item_map *map, uint64_t hash) {
+  if (map->bucket_count > 0) {
+    __builtin_prefetch(bucket_of(map, hash));
+  }
+}
+
 void kad_item_map_deinit(struct kad_item_map *map,
                          const struct kad_allocator *allocator) {
   KAD_ARRAY_FREE(allocator, &map->buckets, &map->bucket_cap);

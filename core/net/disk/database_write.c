@@ -33,9 +33,8 @@ static int write_info(const struct kad_database *database, MDB_txn *txn,
   return mdb_put(txn, database->dbi, &key, &value, 0);
 }
 
-static int write_image(const struct kad_database *database, MDB_txn *txn,
-                       MDB_val *key, const struct kad_image *image,
-                       const uint8_t *secret) {
+static int write_image(MDB_cursor *cursor, MDB_val *key,
+                       const struct kad_image *image, const uint8_t *secret) {
   uint8_t bytes[KAD_DATABASE_CHECKSUM_SIZE + KAD_IMAGE_MAX];
   const size_t len = image->meta.len + image->record.len;
   if (len > KAD_IMAGE_MAX) {
@@ -48,36 +47,39 @@ static int write_image(const struct kad_database *database, MDB_txn *txn,
       bytes,
       kad_database_checksum(bytes + KAD_DATABASE_CHECKSUM_SIZE, len, secret),
       KAD_DATABASE_CHECKSUM_SIZE);
-  return mdb_put(txn, database->dbi, key, &value, 0);
+  return mdb_cursor_put(cursor, key, &value, 0);
 }
 
-/* Applies the changes of one name, from the item `*item` on. */
-static int apply_name(struct kad_database *database,
-                      const struct kad_database_call *call, MDB_txn *txn,
+static int remove_image(MDB_cursor *cursor, MDB_val *key) {
+  const int error = mdb_cursor_get(cursor, key, NULL, MDB_SET);
+  if (error != 0) {
+    return error == MDB_NOTFOUND ? 0 : error;
+  }
+  return mdb_cursor_del(cursor, 0);
+}
+
+/* Applies the changes of one name, from the item `*item` on. The cursor finds a
+ * name faster where it is in the page of the one before. */
+static int apply_name(const struct kad_database_call *call, MDB_cursor *cursor,
                       size_t *item) {
   uint8_t name[KAD_IMAGE_NAME_SIZE];
   const struct kad_listed_change *const first = &call->list->items[*item];
   MDB_val key = {.mv_size = sizeof name, .mv_data = name};
   MDB_val value;
   struct kad_image image;
-  bool was_there = false;
-  int error = 0;
+  bool is_there = false;
   memcpy(name, first->change.name, sizeof name);
   if (first->change.kind == KAD_CHANGE_META) {
-    error = mdb_get(txn, database->dbi, &key, &value);
-    was_there = error == 0 &&
-                kad_database_read_value(&value, call->info->secret, &image);
+    const int error = mdb_cursor_get(cursor, &key, &value, MDB_SET);
+    if (error != 0 && error != MDB_NOTFOUND) {
+      return error;
+    }
+    is_there = error == 0 &&
+               kad_database_read_value(&value, call->info->secret, &image);
   }
-  if (error != 0 && error != MDB_NOTFOUND) {
-    return error;
-  }
-  bool is_there = was_there;
   *item = kad_change_list_apply(call->list, *item, &image, &is_there);
-  if (is_there) {
-    return write_image(database, txn, &key, &image, call->info->secret);
-  }
-  error = mdb_del(txn, database->dbi, &key, NULL);
-  return error == MDB_NOTFOUND ? 0 : error;
+  return is_there ? write_image(cursor, &key, &image, call->info->secret)
+                  : remove_image(cursor, &key);
 }
 
 /* ---------------------------------------------------------- transactions -- */
@@ -112,19 +114,26 @@ static int apply_names(struct kad_database *database,
                        size_t *item) {
   const struct kad_change_list *const list = call->list;
   MDB_stat stat;
+  MDB_cursor *cursor = NULL;
   int error = mdb_stat(txn, database->dbi, &stat);
-  struct extent extent = {.leaves = stat.ms_leaf_pages};
+  if (error == 0) {
+    error = mdb_cursor_open(txn, database->dbi, &cursor);
+  }
+  struct extent extent = {.leaves = error == 0 ? stat.ms_leaf_pages : 0};
   if (*item < list->count) {
     extent.first = place_of(list, *item);
   }
   while (error == 0 && *item < list->count &&
          pages_of(&extent, list, *item) <= database->transaction_pages) {
     const size_t before = *item;
-    error = apply_name(database, call, txn, item);
+    error = apply_name(call, cursor, item);
     extent.names++;
     for (size_t i = before; i < *item; i++) {
       extent.bytes += list->items[i].change.body.len;
     }
+  }
+  if (cursor != NULL) {
+    mdb_cursor_close(cursor);
   }
   return error;
 }

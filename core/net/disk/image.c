@@ -145,6 +145,23 @@ void kad_image_copy(uint8_t *out, const struct kad_image *image) {
   (void)append(record, image->record.data, image->record.len);
 }
 
+struct kad_slice kad_image_type(const struct kad_image *image, size_t id_size) {
+  const struct kad_slice bytes = image->record;
+  const size_t begin = HEAD + id_size;
+  if (bytes.len < begin || bytes.data[TYPE_LEN] > bytes.len - begin) {
+    return (struct kad_slice){0};
+  }
+  return (struct kad_slice){bytes.data + begin, bytes.data[TYPE_LEN]};
+}
+
+void kad_image_key(const struct kad_image *image, size_t id_size,
+                   struct kad_id *key) {
+  *key = (struct kad_id){0};
+  if (image->record.len >= HEAD + id_size) {
+    memcpy(key->bytes, image->record.data + HEAD, id_size);
+  }
+}
+
 static bool read_meta(struct kad_slice bytes, struct kad_record_meta *meta) {
   const unsigned family = bytes.data[FAMILY] & (SEED - 1);
   if ((family != 0 && family != 4 && family != 6) ||

@@ -55,6 +55,12 @@ bool kad_image_split(struct kad_slice bytes, struct kad_image *image);
 /* Copies an image with its order to `out`, which has room for both parts. */
 void kad_image_copy(uint8_t *out, const struct kad_image *image);
 
+/* Reads the type of a record, which it borrows, and its key, before anything
+ * in the image is believed: empty, and all 0, where it is too short. */
+struct kad_slice kad_image_type(const struct kad_image *image, size_t id_size);
+void kad_image_key(const struct kad_image *image, size_t id_size,
+                   struct kad_id *key);
+
 /* Reads an image, which it borrows. Returns false if it is no record that a
  * store may hold: nothing in it is believed before. */
 bool kad_image_read(const struct kad_image *image, size_t id_size,

@@ -33,8 +33,10 @@ enum kad_durable_cause {
 };
 
 enum {
-  KAD_DURABLE_SEGMENT_BYTES = 1 << 20,      /* of a long segment */
-  KAD_DURABLE_SEGMENT_MS = 60000,           /* age of an old one */
+  KAD_DURABLE_SEGMENT_BYTES = 1 << 20,       /* of a long segment, at least */
+  KAD_DURABLE_SEGMENT_LONG_BYTES = 16 << 20, /* and at most */
+  KAD_DURABLE_SEGMENT_SHARE = 16, /* of the file; see kad_durable_turn */
+  KAD_DURABLE_SEGMENT_MS = 60000, /* age of an old one */
   KAD_DURABLE_SEGMENT_MAX_BYTES = 64 << 20, /* then stores are refused */
   KAD_DURABLE_BATCH_BYTES = 1 << 20, /* of changes for which no commit waits */
   KAD_DURABLE_PENDING_BYTES = 8 << 20, /* of a batch while the disk fails: then
@@ -101,6 +103,13 @@ KAD_MUST_CHECK int kad_durable_open_in(const struct kad_durable_env *env,
                                        struct kad_durable **durable,
                                        struct kad_problem *problem);
 
+/* Loads the records of the files. A database that is damaged is set aside,
+ * after what is sound in it was loaded, and another one made, which is empty:
+ * sets `*is_damaged`. Returns 0 or an error of kad_durable_open. */
+KAD_MUST_CHECK int kad_durable_load(struct kad_durable *durable,
+                                    bool *is_damaged,
+                                    struct kad_problem *problem);
+
 /* Does what is due: writes, flushes, moves. Called every interval. */
 void kad_durable_tick(struct kad_durable *durable);
 
@@ -144,7 +153,9 @@ void kad_durable_flush(struct kad_durable *durable);
 KAD_MUST_CHECK int kad_durable_begin(struct kad_durable *durable, size_t i);
 
 /* Makes the other segment the active one if it is time, and starts to move what
- * the active one has. */
+ * the active one has. A segment is long when it has a share of the bytes of the
+ * database: the more changes go there at a time, the more of them are in each
+ * page that is written. */
 void kad_durable_turn(struct kad_durable *durable);
 
 /* Waits for the move that is under way. */

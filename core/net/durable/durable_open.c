@@ -1,163 +1,17 @@
 /* Opens durable stores, and reads their records. */
 #include "base/allocator.h"
-#include "base/array.h"
 #include "base/time.h"
 #include "net/durable/durable.h"
 #include "net/network.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-enum {
-  FIRST_CAP = 1024
-};
 
 static const uint64_t default_max_bytes = (uint64_t)64 << 30;
 
 /* The clock of a new store begins late, so that what was before is no negative
  * time. */
 static const kad_time_ms first_time = (kad_time_ms)1 << 40;
-
-/* -------------------------------------------------------------- loading -- */
-
-/* A record of the files, to be added in the order in which they were stored. */
-struct loaded {
-  uint64_t order;
-  const uint8_t *meta;
-  const uint8_t *record;
-  uint32_t record_len;
-  uint32_t meta_len;
-};
-
-struct load {
-  struct kad_durable *durable;
-  struct loaded *items;
-  size_t count;
-  size_t cap;
-  bool has_copy; /* of a database with corrupt records */
-};
-
-/* Leaves a corrupt record out, and of the database, once it is copied. */
-static int remove_corrupt(struct load *load, const uint8_t *name) {
-  struct kad_durable *durable = load->durable;
-  durable->stats.disk_corrupt++;
-  if (!load->has_copy) {
-    load->has_copy = kad_durable_files_rescue_database(&durable->files);
-  }
-  return load->has_copy ? kad_changes_remove(&durable->batch, name) : 0;
-}
-
-static int list_record(void *data, const uint8_t *name,
-                       const struct kad_image *image) {
-  struct load *load = data;
-  if (image == NULL) {
-    return remove_corrupt(load, name);
-  }
-  if (load->count == load->cap &&
-      KAD_ARRAY_RESERVE(&load->durable->allocator, &load->items, &load->cap,
-                        load->cap > 0 ? 2 * load->cap : FIRST_CAP) != 0) {
-    return KAD_ENOMEM;
-  }
-  load->items[load->count++] = (struct loaded){
-      .order = image->order,
-      .meta = image->meta.data,
-      .record = image->record.data,
-      .record_len = (uint32_t)image->record.len,
-      .meta_len = (uint32_t)image->meta.len,
-  };
-  return 0;
-}
-
-static int compare(const void *a, const void *b) {
-  const struct loaded *first = a;
-  const struct loaded *second = b;
-  return first->order < second->order ? -1 : first->order > second->order;
-}
-
-/* Converts a time of the store's clock to that of a clock that shows `now` when
- * the store's shows `disk_now`. */
-static kad_time_ms from_disk(kad_time_ms at, kad_time_ms disk_now,
-                             kad_time_ms now) {
-  if (at == KAD_TIME_NEVER) {
-    return at;
-  }
-  return at >= disk_now ? kad_time_add(now, at - disk_now)
-                        : kad_time_since(disk_now - at, now);
-}
-
-static void meta_from_disk(struct kad_record_meta *meta, kad_time_ms disk_now,
-                           kad_time_ms now) {
-  meta->stored_at = from_disk(meta->stored_at, disk_now, now);
-  meta->expires_at = from_disk(meta->expires_at, disk_now, now);
-  meta->republish_at = from_disk(meta->republish_at, disk_now, now);
-}
-
-static int add_record(struct kad_durable *durable, const struct loaded *item) {
-  const kad_time_ms now = durable->env.now(durable->env.state);
-  const struct kad_image image = {
-      .meta = {.data = item->meta, .len = item->meta_len},
-      .record = {.data = item->record, .len = item->record_len},
-  };
-  struct kad_record record;
-  struct kad_record_meta meta;
-  kad_record_handle handle;
-  durable->order = item->order;
-  int error = KAD_EMALFORMED;
-  if (kad_image_read(&image, durable->id_size, &record, &meta)) {
-    meta_from_disk(&meta, now + durable->shift, now);
-    error = kad_store_add(durable->memory, &record, &meta, &handle);
-  }
-  durable->stats.disk_loaded += error == 0;
-  durable->stats.disk_corrupt += error == KAD_EMALFORMED;
-  return error == KAD_ENOMEM ? error : 0;
-}
-
-/* Lists the records of the files, then adds them to memory. A walk that meets
- * damage ends early: what it has found is kept. */
-static int load_records(struct kad_durable *durable, int *damage) {
-  struct load load = {.durable = durable};
-  int error = kad_durable_files_walk(&durable->files, list_record, &load);
-  *damage = error;
-  error = error == KAD_ENOMEM ? error : 0;
-  if (load.count > 0) {
-    qsort(load.items, load.count, sizeof *load.items, compare);
-  }
-  for (size_t i = 0; i < load.count && error == 0; i++) {
-    error = add_record(durable, &load.items[i]);
-  }
-  KAD_ARRAY_FREE(&durable->allocator, &load.items, &load.cap);
-  return error;
-}
-
-/* Writes all records to the journal, and what it has to the database, which is
- * new. */
-static int save_all(struct kad_durable *durable) {
-  uint64_t cursor = 0;
-  kad_record_handle handle;
-  int error = 0;
-  while (error == 0 &&
-         (handle = kad_store_next(durable->memory, &cursor)) != 0) {
-    error = kad_durable_save(durable, handle);
-    kad_durable_turn(durable);
-    kad_durable_wait(durable);
-  }
-  return error;
-}
-
-/* Loads the records. A database that is damaged is set aside, after what is
- * sound in it was loaded, and another one made. */
-static int load(struct kad_durable *durable, bool *is_damaged,
-                struct kad_problem *problem) {
-  int damage = 0;
-  const int error = load_records(durable, &damage);
-  *is_damaged = error == 0 && damage != 0;
-  if (*is_damaged) {
-    return kad_durable_files_replace_database(&durable->files, problem);
-  }
-  kad_durable_files_end_read(&durable->files);
-  return error;
-}
 
 /* -------------------------------------------------------------- opening -- */
 
@@ -231,13 +85,28 @@ static int database_problem(const struct kad_durable *durable, int error,
                                                 KAD_DURABLE_DATABASE, error);
 }
 
+/* Writes all records to the journal, and what it has to the database, which is
+ * new. */
+static int save_all(struct kad_durable *durable) {
+  uint64_t cursor = 0;
+  kad_record_handle handle;
+  int error = 0;
+  while (error == 0 &&
+         (handle = kad_store_next(durable->memory, &cursor)) != 0) {
+    error = kad_durable_save(durable, handle);
+    kad_durable_turn(durable);
+    kad_durable_wait(durable);
+  }
+  return error;
+}
+
 /* Loads the records and begins the journal. */
 static int start(struct kad_durable *durable, struct kad_problem *problem) {
   struct kad_durable_files *files = &durable->files;
   bool is_damaged = false;
   set_clock(durable);
   int error = database_problem(durable, describe(durable), problem);
-  error = error == 0 ? load(durable, &is_damaged, problem) : error;
+  error = error == 0 ? kad_durable_load(durable, &is_damaged, problem) : error;
   if (error != 0) {
     return error;
   }

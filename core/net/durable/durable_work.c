@@ -290,14 +290,25 @@ static void start_move(struct kad_durable *durable,
 
 /* ----------------------------------------------------------------- turn -- */
 
+static uint64_t long_bytes(const struct kad_durable *durable) {
+  const uint64_t share =
+      durable->stats.disk_file_bytes / KAD_DURABLE_SEGMENT_SHARE;
+  if (share < KAD_DURABLE_SEGMENT_BYTES) {
+    return KAD_DURABLE_SEGMENT_BYTES;
+  }
+  return share < KAD_DURABLE_SEGMENT_LONG_BYTES
+             ? share
+             : KAD_DURABLE_SEGMENT_LONG_BYTES;
+}
+
 /* Returns true if the active segment is long or old. */
 static bool is_due(const struct kad_durable *durable) {
   const struct kad_segment *const segment =
       &durable->files.segments[durable->active];
   const kad_time_ms age =
       kad_time_since(durable->began_at, durable->env.now(durable->env.state));
-  return segment->frames > 0 && (segment->end >= KAD_DURABLE_SEGMENT_BYTES ||
-                                 age >= KAD_DURABLE_SEGMENT_MS);
+  return segment->frames > 0 &&
+         (segment->end >= long_bytes(durable) || age >= KAD_DURABLE_SEGMENT_MS);
 }
 
 int kad_durable_begin(struct kad_durable *durable, size_t i) {

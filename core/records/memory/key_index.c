@@ -6,16 +6,16 @@ struct hashed_key {
   uint64_t hash;
 };
 
-static uint64_t hash_id(const struct kad_key_index *index,
-                        const struct kad_id *id) {
-  return kad_item_map_hash(index->secret, id->bytes, sizeof id->bytes);
+uint64_t kad_key_index_hash(const struct kad_key_index *index,
+                            const struct kad_id *key) {
+  return kad_item_map_hash(index->secret, key->bytes, sizeof key->bytes);
 }
 
 static struct hashed_key key_at(const struct kad_key_index *index,
                                 uint32_t number) {
   struct hashed_key key;
   kad_memory_entry_key(kad_slots_at(index->slots, number), &key.id);
-  key.hash = hash_id(index, &key.id);
+  key.hash = kad_key_index_hash(index, &key.id);
   return key;
 }
 
@@ -63,7 +63,27 @@ static uint32_t find_newest(const struct kad_key_index *index,
 
 uint32_t kad_key_index_find(const struct kad_key_index *index,
                             const struct kad_id *key, unsigned type) {
-  return find_newest(index, key, type, hash_id(index, key));
+  return find_newest(index, key, type, kad_key_index_hash(index, key));
+}
+
+void kad_key_index_fetch(const struct kad_key_index *index, uint64_t hash,
+                         unsigned step) {
+  if (step == 0) {
+    kad_item_map_fetch(&index->map, hash);
+    return;
+  }
+  const uint32_t number = kad_item_map_first(&index->map, hash);
+  if (number == KAD_NO_ITEM) {
+    return;
+  }
+  if (step == 1) {
+    __builtin_prefetch(&index->slots->items[number]);
+    return;
+  }
+  const struct kad_memory_entry *const entry =
+      kad_slots_at(index->slots, number);
+  __builtin_prefetch(entry);
+  __builtin_prefetch(entry->tail);
 }
 
 void kad_key_index_add(struct kad_key_index *index, uint32_t number) {

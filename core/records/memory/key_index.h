@@ -31,6 +31,15 @@ KAD_MUST_CHECK int kad_key_index_reserve(struct kad_key_index *index,
 uint32_t kad_key_index_find(const struct kad_key_index *index,
                             const struct kad_id *key, unsigned type);
 
+/* Returns the hash of a key. */
+uint64_t kad_key_index_hash(const struct kad_key_index *index,
+                            const struct kad_id *key);
+
+/* Fetches into the caches of the processor, for a key with that hash: its
+ * bucket (step 0), the slot of the first entry there (1), that entry (2). */
+void kad_key_index_fetch(const struct kad_key_index *index, uint64_t hash,
+                         unsigned step);
+
 /* Adds entry `number` as the newest of its key and type. The caller has
  * reserved room for a key. */
 void kad_key_index_add(struct kad_key_index *index, uint32_t number);

@@ -12,13 +12,7 @@
 
 #include "base/address.h"
 #include "base/allocator.h"
-#include "base/item.h"
-#include "records/memory/accounts.h"
-#include "records/memory/entry.h"
-#include "records/memory/key_index.h"
-#include "records/memory/slots.h"
-#include "records/memory/type_list.h"
-#include "records/peers/peers.h"
+#include "records/memory/memory.h"
 
 #include <assert.h>
 #include <string.h>
@@ -33,21 +27,7 @@ enum {
   ENTRY_OVERHEAD = 32
 };
 
-struct memory {
-  struct kad_store store;
-  struct kad_allocator allocator;
-  uint8_t secret[KAD_MEMORY_STORE_SECRET_SIZE];
-  struct kad_slots slots;
-  struct kad_type_list types;
-  struct kad_key_index keys;
-  struct kad_item_heap due[KAD_MEMORY_DUE_COUNT];
-  struct kad_accounts hosts;
-  struct kad_accounts publishers;
-  struct kad_peers peers;
-  size_t bytes; /* of the entries */
-};
-
-static struct kad_memory_entry *entry_at(const struct memory *memory,
+static struct kad_memory_entry *entry_at(const struct kad_memory *memory,
                                          uint32_t number) {
   return kad_slots_at(&memory->slots, number);
 }
@@ -71,7 +51,7 @@ static uint32_t *republish_place(void *state, uint32_t number) {
 }
 
 /* Frees all parts. The slots keep their serial: old handles stay stale. */
-static void clear(struct memory *memory) {
+static void clear(struct kad_memory *memory) {
   const struct kad_allocator *allocator = &memory->allocator;
   kad_key_index_clear(&memory->keys, allocator);
   for (size_t i = 0; i < KAD_MEMORY_DUE_COUNT; i++) {
@@ -84,14 +64,14 @@ static void clear(struct memory *memory) {
   kad_peers_clear(&memory->peers, allocator);
 }
 
-static void clear_if_empty(struct memory *memory) {
+static void clear_if_empty(struct kad_memory *memory) {
   if (memory->slots.count == 0 && memory->peers.swarms.rows == 0) {
     clear(memory);
   }
 }
 
 /* Makes room for the accounts of a new entry. Returns 0 or KAD_ENOMEM. */
-static int reserve_accounts(struct memory *memory,
+static int reserve_accounts(struct kad_memory *memory,
                             const struct kad_record *record,
                             const struct kad_address *origin) {
   const struct kad_allocator *allocator = &memory->allocator;
@@ -101,7 +81,7 @@ static int reserve_accounts(struct memory *memory,
              : kad_accounts_reserve(&memory->publishers, allocator);
 }
 
-static int reserve(struct memory *memory, const struct kad_record *record,
+static int reserve(struct kad_memory *memory, const struct kad_record *record,
                    const struct kad_address *origin) {
   const struct kad_allocator *allocator = &memory->allocator;
   int status = kad_slots_reserve(&memory->slots, allocator);
@@ -119,7 +99,7 @@ static size_t cost_of(const struct kad_memory_entry *entry) {
 }
 
 /* Adds an entry to its accounts. The caller has reserved room for them. */
-static void open_accounts(struct memory *memory, uint32_t number) {
+static void open_accounts(struct kad_memory *memory, uint32_t number) {
   struct kad_memory_entry *entry = entry_at(memory, number);
   kad_accounts_add(&memory->hosts, number, cost_of(entry));
   if (kad_memory_entry_of_publisher(entry) != NULL) {
@@ -127,7 +107,7 @@ static void open_accounts(struct memory *memory, uint32_t number) {
   }
 }
 
-static void close_accounts(struct memory *memory, uint32_t number) {
+static void close_accounts(struct kad_memory *memory, uint32_t number) {
   struct kad_memory_entry *entry = entry_at(memory, number);
   kad_accounts_remove(&memory->hosts, number, cost_of(entry));
   if (kad_memory_entry_of_publisher(entry) != NULL) {
@@ -135,7 +115,7 @@ static void close_accounts(struct memory *memory, uint32_t number) {
   }
 }
 
-static void renew_accounts(struct memory *memory, uint32_t number) {
+static void renew_accounts(struct kad_memory *memory, uint32_t number) {
   kad_accounts_renew(&memory->hosts, number);
   if (kad_memory_entry_of_publisher(entry_at(memory, number)) != NULL) {
     kad_accounts_renew(&memory->publishers, number);
@@ -143,7 +123,8 @@ static void renew_accounts(struct memory *memory, uint32_t number) {
 }
 
 /* Adds an entry to all parts but the key index. */
-static uint32_t insert(struct memory *memory, struct kad_memory_entry *entry) {
+static uint32_t insert(struct kad_memory *memory,
+                       struct kad_memory_entry *entry) {
   uint32_t number = kad_slots_add(&memory->slots, entry);
   for (size_t i = 0; i < KAD_MEMORY_DUE_COUNT; i++) {
     kad_item_heap_add(&memory->due[i], number);
@@ -154,7 +135,8 @@ static uint32_t insert(struct memory *memory, struct kad_memory_entry *entry) {
   return number;
 }
 
-static int make_entry(struct memory *memory, const struct kad_record *record,
+static int make_entry(struct kad_memory *memory,
+                      const struct kad_record *record,
                       const struct kad_record_meta *meta,
                       struct kad_memory_entry **entry) {
   unsigned type = 0;
@@ -177,7 +159,7 @@ static int make_entry(struct memory *memory, const struct kad_record *record,
 }
 
 /* Removes an entry from all parts but the key index, and frees it. */
-static void drop(struct memory *memory, uint32_t number) {
+static void drop(struct kad_memory *memory, uint32_t number) {
   struct kad_memory_entry *entry = entry_at(memory, number);
   size_t cost = cost_of(entry);
   close_accounts(memory, number);
@@ -190,7 +172,7 @@ static void drop(struct memory *memory, uint32_t number) {
   kad_release(&memory->allocator, entry, kad_memory_entry_size_held(entry));
 }
 
-static int add_entry(struct memory *memory, const struct kad_record *record,
+static int add_entry(struct kad_memory *memory, const struct kad_record *record,
                      const struct kad_record_meta *meta,
                      kad_record_handle *handle) {
   struct kad_memory_entry *entry = NULL;
@@ -205,7 +187,7 @@ static int add_entry(struct memory *memory, const struct kad_record *record,
 
 /* Moves an entry to the account of another origin, in a new block because the
  * address may be longer. Returns 0 or KAD_ENOMEM. */
-static int change_origin(struct memory *memory, uint32_t number,
+static int change_origin(struct kad_memory *memory, uint32_t number,
                          const struct kad_record_meta *meta) {
   struct kad_memory_entry *old = entry_at(memory, number);
   struct kad_record record;
@@ -229,7 +211,7 @@ static int change_origin(struct memory *memory, uint32_t number,
   return 0;
 }
 
-static void set_entry_meta(struct memory *memory, uint32_t number,
+static void set_entry_meta(struct kad_memory *memory, uint32_t number,
                            const struct kad_record_meta *meta) {
   struct kad_record_meta before;
   struct kad_record_meta after = *meta;
@@ -253,7 +235,7 @@ static void set_entry_meta(struct memory *memory, uint32_t number,
 /* ----------------------------------------------------------------- peers -- */
 
 /* Adds a peer as an entry with a row in its swarm. */
-static int add_peer_entry(struct memory *memory,
+static int add_peer_entry(struct kad_memory *memory,
                           const struct kad_record *record,
                           const struct kad_record_meta *meta,
                           kad_record_handle *handle) {
@@ -274,7 +256,7 @@ static int add_peer_entry(struct memory *memory,
   return 0;
 }
 
-static int add_peer(struct memory *memory, const struct kad_record *record,
+static int add_peer(struct kad_memory *memory, const struct kad_record *record,
                     const struct kad_record_meta *meta,
                     kad_record_handle *handle) {
   struct kad_swarm_row row;
@@ -287,7 +269,7 @@ static int add_peer(struct memory *memory, const struct kad_record *record,
 }
 
 /* Makes the record of a peer that is no entry. */
-static void make_peer(const struct memory *memory, uint32_t swarm,
+static void make_peer(const struct kad_memory *memory, uint32_t swarm,
                       const struct kad_swarm_row *row,
                       struct kad_record *record) {
   *record = (struct kad_record){
@@ -299,7 +281,7 @@ static void make_peer(const struct memory *memory, uint32_t swarm,
 
 /* Makes an entry of a peer whose new meta does not fit in a row. Out of memory
  * it stays as it is. */
-static void turn_into_entry(struct memory *memory, kad_record_handle handle,
+static void turn_into_entry(struct kad_memory *memory, kad_record_handle handle,
                             uint32_t swarm, const struct kad_swarm_row *old,
                             const struct kad_record_meta *meta, bool renews) {
   struct kad_record record;
@@ -317,7 +299,7 @@ static void turn_into_entry(struct memory *memory, kad_record_handle handle,
   (void)status;
 }
 
-static void set_peer_meta(struct memory *memory, kad_record_handle handle,
+static void set_peer_meta(struct kad_memory *memory, kad_record_handle handle,
                           const struct kad_record_meta *meta) {
   struct kad_swarm_row old;
   struct kad_swarm_row row;
@@ -354,7 +336,7 @@ static void set_peer_meta(struct memory *memory, kad_record_handle handle,
 static int memory_add(void *state, const struct kad_record *record,
                       const struct kad_record_meta *meta,
                       kad_record_handle *handle) {
-  struct memory *memory = state;
+  struct kad_memory *memory = state;
   const int status = kad_peers_is_type(record->type)
                          ? add_peer(memory, record, meta, handle)
                          : add_entry(memory, record, meta, handle);
@@ -365,7 +347,7 @@ static int memory_add(void *state, const struct kad_record *record,
 }
 
 static void memory_remove(void *state, kad_record_handle handle) {
-  struct memory *memory = state;
+  struct kad_memory *memory = state;
   struct kad_swarm_row row;
   uint32_t swarm = 0;
   const uint32_t number = kad_slots_find(&memory->slots, handle);
@@ -383,7 +365,7 @@ static void memory_remove(void *state, kad_record_handle handle) {
 
 static void memory_set_meta(void *state, kad_record_handle handle,
                             const struct kad_record_meta *meta) {
-  struct memory *memory = state;
+  struct kad_memory *memory = state;
   const uint32_t number = kad_slots_find(&memory->slots, handle);
   if (number == KAD_NO_ITEM) {
     set_peer_meta(memory, handle, meta);
@@ -392,7 +374,7 @@ static void memory_set_meta(void *state, kad_record_handle handle,
   }
 }
 
-static void read_entry(const struct memory *memory, uint32_t number,
+static void read_entry(const struct kad_memory *memory, uint32_t number,
                        struct kad_held *held) {
   const struct kad_memory_entry *entry = entry_at(memory, number);
   const struct kad_listed_type *type = &memory->types.items[entry->type];
@@ -403,7 +385,7 @@ static void read_entry(const struct memory *memory, uint32_t number,
 
 static bool memory_read(void *state, kad_record_handle handle,
                         struct kad_held *held) {
-  struct memory *memory = state;
+  struct kad_memory *memory = state;
   struct kad_swarm_row row;
   uint32_t swarm = 0;
   uint32_t number = kad_slots_find(&memory->slots, handle);
@@ -426,7 +408,7 @@ static bool memory_read(void *state, kad_record_handle handle,
 static size_t memory_find(void *state, const struct kad_id *key,
                           struct kad_slice type, size_t skip,
                           kad_record_handle *handles, size_t cap) {
-  struct memory *memory = state;
+  struct kad_memory *memory = state;
   if (kad_peers_is_type(type)) {
     return kad_peers_find(&memory->peers, key, skip, handles, cap);
   }
@@ -450,7 +432,7 @@ static size_t memory_find(void *state, const struct kad_id *key,
   return total;
 }
 
-static kad_record_handle first_due(const struct memory *memory,
+static kad_record_handle first_due(const struct kad_memory *memory,
                                    enum kad_memory_due due, kad_time_ms *at) {
   uint32_t number = kad_item_heap_first(&memory->due[due]);
   *at = number == KAD_NO_ITEM ? KAD_TIME_NEVER
@@ -459,7 +441,7 @@ static kad_record_handle first_due(const struct memory *memory,
 }
 
 static kad_record_handle memory_due_expire(void *state, kad_time_ms *at) {
-  struct memory *memory = state;
+  struct kad_memory *memory = state;
   kad_time_ms entry_at_ms;
   const kad_record_handle peer = kad_swarms_due(&memory->peers.swarms, at);
   const kad_record_handle entry =
@@ -479,7 +461,7 @@ static kad_record_handle memory_due_republish(void *state, kad_time_ms *at) {
  * kad_swarms_next. */
 static kad_record_handle memory_next(void *state, uint64_t *cursor) {
   static const uint64_t of_peers = UINT64_C(1) << 63;
-  const struct memory *memory = state;
+  const struct kad_memory *memory = state;
   for (; *cursor < memory->slots.used; ++*cursor) {
     const uint32_t number = (uint32_t)*cursor;
     if (entry_at(memory, number) != NULL) {
@@ -495,12 +477,12 @@ static kad_record_handle memory_next(void *state, uint64_t *cursor) {
 }
 
 static size_t memory_count(void *state) {
-  const struct memory *memory = state;
+  const struct kad_memory *memory = state;
   return memory->slots.count + memory->peers.swarms.peers;
 }
 
 static size_t memory_bytes(void *state) {
-  const struct memory *memory = state;
+  const struct kad_memory *memory = state;
   const size_t accounts =
       memory->hosts.by_bytes.count + memory->publishers.by_bytes.count;
   return memory->bytes + accounts * KAD_ACCOUNT_OVERHEAD +
@@ -508,20 +490,20 @@ static size_t memory_bytes(void *state) {
 }
 
 static size_t memory_count_of(void *state, const struct kad_address *origin) {
-  const struct memory *memory = state;
+  const struct kad_memory *memory = state;
   const struct kad_account_key key = kad_account_key_of_host(origin);
   return kad_accounts_count(&memory->hosts, &key) +
          kad_peers_count_of(&memory->peers, origin);
 }
 
 static size_t memory_count_signed(void *state, const uint8_t *publisher) {
-  const struct memory *memory = state;
+  const struct kad_memory *memory = state;
   const struct kad_account_key key = kad_account_key_of_publisher(publisher);
   return kad_accounts_count(&memory->publishers, &key);
 }
 
 static kad_record_handle memory_victim(void *state, const struct kad_id *self) {
-  struct memory *memory = state;
+  struct kad_memory *memory = state;
   const uint64_t of_host = kad_accounts_most(&memory->hosts);
   const uint64_t of_publisher = kad_accounts_most(&memory->publishers);
   size_t of_peers = 0;
@@ -537,11 +519,11 @@ static kad_record_handle memory_victim(void *state, const struct kad_id *self) {
 
 int kad_memory_store_new(const struct kad_allocator *allocator,
                          const uint8_t *secret, struct kad_store **store) {
-  struct memory *memory = kad_alloc(allocator, sizeof *memory);
+  struct kad_memory *memory = kad_alloc(allocator, sizeof *memory);
   if (memory == NULL) {
     return KAD_ENOMEM;
   }
-  *memory = (struct memory){
+  *memory = (struct kad_memory){
       .store =
           {
               .state = memory,
@@ -583,7 +565,7 @@ void kad_memory_store_free(struct kad_store *store) {
   if (store == NULL) {
     return;
   }
-  struct memory *memory = store->state;
+  struct kad_memory *memory = store->state;
   struct kad_allocator allocator = memory->allocator;
   for (uint32_t i = 0; i < memory->slots.used; i++) {
     struct kad_memory_entry *entry = entry_at(memory, i);

@@ -34,8 +34,13 @@ static bool read_image(struct kad_slice bytes) {
   struct kad_image image;
   struct kad_record record;
   struct kad_record_meta read;
-  return kad_image_split(bytes, &image) &&
-         kad_image_read(&image, ID_SIZE, &record, &read);
+  struct kad_id key;
+  if (!kad_image_split(bytes, &image)) {
+    return false;
+  }
+  (void)kad_image_type(&image, ID_SIZE); /* the sanitizers watch */
+  kad_image_key(&image, ID_SIZE, &key);
+  return kad_image_read(&image, ID_SIZE, &record, &read);
 }
 
 static void image_of_the_largest_record_fits(void **state) {
@@ -48,6 +53,24 @@ static void image_of_the_largest_record_fits(void **state) {
   record.signature = bytes_of_value;
   record.has_seq = true;
   assert_true(read_image(write_image(&record, out)));
+}
+
+static void key_and_type_are_read_without_the_rest(void **state) {
+  uint8_t out[KAD_IMAGE_MAX];
+  struct kad_image image;
+  struct kad_id key;
+  (void)state;
+  const struct kad_record record = kad_memory_record(1, "value");
+  assert_true(kad_image_split(write_image(&record, out), &image));
+
+  kad_image_key(&image, ID_SIZE, &key);
+  assert_slice_is(kad_image_type(&image, ID_SIZE), "value");
+  assert_memory_equal(&key, &record.key, sizeof key);
+
+  image.record.len = 8;
+  kad_image_key(&image, ID_SIZE, &key);
+  assert_slice_is(kad_image_type(&image, ID_SIZE), "");
+  assert_memory_equal(&key, &(struct kad_id){0}, sizeof key);
 }
 
 /* Every image that is cut, or has a byte too many, is refused. */
@@ -152,6 +175,7 @@ static void cut_change_ends_the_list(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(image_of_the_largest_record_fits),
+      cmocka_unit_test(key_and_type_are_read_without_the_rest),
       cmocka_unit_test(image_of_another_length_is_refused),
       cmocka_unit_test(any_change_of_a_byte_is_read_or_refused),
       cmocka_unit_test(name_is_that_of_what_identifies_a_record),

@@ -276,6 +276,26 @@ static void long_journal_moves_at_once(void **state) {
   assert_int_equal(count(), key);
 }
 
+static void journal_of_a_large_file_is_long_later(void **state) {
+  static char value[KAD_VALUE_MAX + 1];
+  uint32_t key = 0;
+  (void)state;
+  memset(value, 'v', KAD_VALUE_MAX);
+  fixture.durable->stats.disk_file_bytes =
+      (uint64_t)4 * KAD_DURABLE_SEGMENT_BYTES * KAD_DURABLE_SEGMENT_SHARE;
+
+  while (stats().disk_checkpoints == 0) {
+    for (int i = 0; i < 500; i++) {
+      (void)add(key++, value);
+    }
+    assert_ok(kad_durable_fixture_commit(&fixture));
+    assert_true(key < 20000);
+  }
+
+  assert_true((uint64_t)key * KAD_VALUE_MAX >
+              (uint64_t)3 * KAD_DURABLE_SEGMENT_BYTES);
+}
+
 /* ---------------------------------------------------------- sync commit -- */
 
 static void commit_waits_for_the_flush_if_it_is_to(void **state) {
@@ -403,6 +423,7 @@ int main(void) {
       TEST(crash_during_a_checkpoint_loses_nothing),
       TEST(segment_that_the_database_has_is_not_applied_again),
       TEST(long_journal_moves_at_once),
+      TEST(journal_of_a_large_file_is_long_later),
       TEST(commit_waits_for_the_flush_if_it_is_to),
       TEST(commit_at_an_interval_does_not_wait),
       TEST(commit_that_is_forgotten_calls_nobody),

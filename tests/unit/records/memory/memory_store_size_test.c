@@ -1,6 +1,7 @@
 /* The memory that a memory store takes, and running out of memory. */
 #include "base/address.h"
 #include "memory_fixture.h"
+#include "records/memory/memory_load.h"
 #include "unit.h"
 
 static const uint8_t bytes[KAD_VALUE_MAX];
@@ -71,6 +72,46 @@ static void failed_allocation_changes_nothing(void **state) {
   /* Adding succeeds without more buckets. */
   assert_int_equal(of_a_full_array, 2);
   assert_int_equal(of_room_enough, 1);
+}
+
+static void expected_records_move_no_index(void **state) {
+  enum {
+    RECORDS = 1000
+  };
+  (void)state;
+  struct kad_memory_fixture fixture;
+  kad_memory_open(&fixture);
+  kad_memory_load_expect(fixture.store, RECORDS);
+  kad_memory_add_many(&fixture, kad_memory_host(1), 0, 1);
+  const size_t before = fixture.counting.requests;
+
+  kad_memory_add_many(&fixture, kad_memory_host(1), 1, RECORDS - 1);
+
+  assert_int_equal(fixture.counting.requests - before, RECORDS - 1);
+  kad_memory_close(&fixture);
+}
+
+static void expecting_records_without_memory_does_no_harm(void **state) {
+  bool has_failed = true;
+  (void)state;
+  for (size_t n = 0; has_failed; n++) {
+    struct kad_memory_fixture fixture;
+    kad_memory_open(&fixture);
+    kad_counting_fail_at(&fixture.counting, n);
+    kad_memory_load_expect(fixture.store, 100);
+    has_failed = fixture.counting.has_failed;
+    kad_counting_fail_at(&fixture.counting, SIZE_MAX);
+    kad_memory_add_many(&fixture, kad_memory_host(1), 0, 200);
+    for (uint32_t key = 0; key < 200; key++) {
+      const struct kad_id id = kad_memory_key(key);
+      const uint64_t hash = kad_memory_load_hash(fixture.store, &id);
+      for (unsigned step = 0; step < KAD_MEMORY_LOAD_STEPS; step++) {
+        kad_memory_load_fetch(fixture.store, hash, step);
+      }
+      assert_int_equal(kad_memory_find(&fixture, key, "value", 0, NULL, 0), 1);
+    }
+    kad_memory_close(&fixture);
+  }
 }
 
 static void removing_the_last_record_frees_all_memory(void **state) {
@@ -211,6 +252,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(out_of_memory_makes_no_store),
       cmocka_unit_test(failed_allocation_changes_nothing),
+      cmocka_unit_test(expected_records_move_no_index),
+      cmocka_unit_test(expecting_records_without_memory_does_no_harm),
       cmocka_unit_test(removing_the_last_record_frees_all_memory),
       cmocka_unit_test(freeing_the_store_frees_its_records),
       cmocka_unit_test(takes_at_most_24_bytes_a_peer_of_a_large_swarm),
