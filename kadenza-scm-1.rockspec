@@ -96,6 +96,7 @@ build = {
         "bindings/lua/store_record.c",
         "bindings/lua/talkers.c",
         "bindings/lua/terminal.c",
+        "bindings/lua/usage.c",
         "bindings/lua/value.c",
         "bindings/lua/watch.c",
         "bindings/lua/watchdog.c",
@@ -503,6 +504,12 @@ build = {
       "scripts/kadenza/lookups.lua",
     ["kadenza.loop"] =
       "scripts/kadenza/loop.lua",
+    ["kadenza.metrics"] =
+      "scripts/kadenza/metrics.lua",
+    ["kadenza.metrics.families"] =
+      "scripts/kadenza/metrics/families.lua",
+    ["kadenza.metrics.text"] =
+      "scripts/kadenza/metrics/text.lua",
     ["kadenza.network_key"] =
       "scripts/kadenza/network_key.lua",
     ["kadenza.node"] =
@@ -689,6 +696,8 @@ build = {
       "scripts/kadenza/web/listener.lua",
     ["kadenza.web.log_ring"] =
       "scripts/kadenza/web/log_ring.lua",
+    ["kadenza.web.metrics"] =
+      "scripts/kadenza/web/metrics.lua",
     ["kadenza.web.response"] =
       "scripts/kadenza/web/response.lua",
     ["kadenza.web.router"] =

@@ -1,7 +1,8 @@
 -- Writes what is generated in the documents: the reference of the C library
 -- from core/kadenza*.h, the reference of the Lua library from the annotations
--- in scripts/kadenza, the options of the program in operations.md, the unit of
--- systemd in service.md, the manual page, and the completion for shells.
+-- in scripts/kadenza, the options of the program in operations.md, the metrics
+-- in metrics.md, the unit of systemd in service.md, the manual page, and the
+-- completion for shells.
 --
 --   lua5.4 docs/generate.lua [FOLDER]      default: docs
 --
@@ -15,6 +16,7 @@ local c = require("docs.generate.c")
 local completion = require("docs.generate.completion")
 local lua = require("docs.generate.lua")
 local manual = require("docs.generate.manual")
+local metrics = require("docs.generate.metrics")
 local options = require("docs.generate.options")
 local service = require("docs.generate.service")
 
@@ -47,6 +49,7 @@ write(folder .. "/operations.md",
   options.operations(read("docs/operations.md")))
 write(folder .. "/service.md", service.page(read("docs/service.md"),
   read("packaging/systemd/kadenza.service")))
+write(folder .. "/metrics.md", metrics.page(read("docs/metrics.md")))
 write(folder .. "/kadenza.1", manual.page())
 write(folder .. "/reference/lua.md", lua.reference("scripts/kadenza"))
 local commands, options_of_program = completion.commands()

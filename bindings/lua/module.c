@@ -19,6 +19,7 @@
 #include "lua/service_manager.h"
 #include "lua/spawn.h"
 #include "lua/terminal.h"
+#include "lua/usage.h"
 #include "lua/watchdog.h"
 #include "policy/coroutine.h"
 #include "policy/handle.h"
@@ -46,6 +47,7 @@ int luaopen_kadenza_core(lua_State *L) {
   kad_lua_add_passphrase(L);
   kad_lua_add_process(L);
   kad_lua_add_terminal(L);
+  kad_lua_add_usage(L);
   kad_lua_add_watchdog(L);
   kad_handle_add_functions(L);
   kad_resumption_add_functions(L);

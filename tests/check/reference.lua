@@ -8,8 +8,8 @@ local lua = arg[-1] or "lua5.4"
 
 assert(os.execute(("'%s' docs/generate.lua '%s'"):format(lua, folder)))
 for _, page in ipairs({ "reference/c.md", "reference/lua.md", "operations.md",
-  "service.md", "kadenza.1", "completion/kadenza.bash", "completion/_kadenza",
-  "completion/kadenza.fish" })
+  "metrics.md", "service.md", "kadenza.1", "completion/kadenza.bash",
+  "completion/_kadenza", "completion/kadenza.fish" })
 do
   local path = "docs/" .. page
   if tree.read(path) ~= tree.read(folder .. "/" .. page) then

@@ -183,6 +183,8 @@ local FRAMES <const> = {
   ["kadenza.store.conformance"] = { function(text)
     run(text, { my_store = require("tests.check.my_store") })
   end },
+  ["kadenza.metrics"] = { run },
+  ["kadenza.rates"] = { run },
   ["kadenza.lease"] = { function(text)
     run_with_types(text, { make_backup = function() end })
   end },

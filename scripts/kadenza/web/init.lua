@@ -14,7 +14,7 @@ local M = {}
 M.open = server.open
 
 -- The parts, in the order of their start.
-local PARTS <const> = { "kadenza.web.health" }
+local PARTS <const> = { "kadenza.web.health", "kadenza.web.metrics" }
 
 ---@class kadenza.web.Parts
 ---@field private list table[]
