@@ -127,7 +127,7 @@ host_sources := $(wildcard bindings/host/*.c)
 with_http := $(filter-out no,$(HTTP))
 http_sources := $(if $(with_http),$(wildcard bindings/http/*.c))
 library_scripts := $(filter-out %_spec.lua,$(wildcard scripts/kadenza/*.lua \
-  scripts/kadenza/*/*.lua))
+  scripts/kadenza/*/*.lua scripts/kadenza/*/*/*.lua))
 policies := $(filter-out %_spec.lua,$(wildcard scripts/policies/*.lua))
 scenarios := $(wildcard scripts/scenarios/*.lua)
 unit_sources := $(wildcard tests/unit/*/*_test.c tests/unit/*/*/*_test.c)
@@ -143,6 +143,7 @@ bench_mains := $(if $(bench_sources),$(shell grep -l '^int main[^a-z]' \
   $(bench_sources)))
 example_sources := $(wildcard scripts/examples/*/*.c)
 spec_files := $(wildcard tests/spec/*_spec.lua tests/spec/*/*_spec.lua \
+  tests/spec/*/*/*_spec.lua \
   scripts/*/*_spec.lua scripts/*/*/*_spec.lua)
 documents := $(wildcard README.md CONTRIBUTING.md docs/*.md)
 c_files := $(wildcard $(addsuffix /*.[ch],core core/* core/*/* bindings/* \
