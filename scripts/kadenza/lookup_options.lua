@@ -19,6 +19,7 @@ local M = {}
 ---@field type? string  of the record; "value" without one
 ---@field all? boolean  return all records
 ---@field quorum? integer  end when so many contacts have returned a value
+---@field salt? string  of a mutable item (BEP 44), which its key covers
 
 --- Options of `put` and `publish`.
 ---@class kadenza.PutOptions: kadenza.LookupOptions
@@ -66,7 +67,8 @@ end
 
 --- The options that an operation adds to them.
 M.FIND = {}
-M.GET = { type = TYPE, all = "boolean", quorum = QUORUM }
+M.GET = { type = TYPE, all = "boolean", quorum = QUORUM,
+  salt = { kind = "string", bytes = { 0, 64 } } }
 M.QUERY = { on_reply = "function", quorum = QUORUM }
 M.PEERS = { quorum = QUORUM, scrape = "boolean", noseed = "boolean" }
 M.ANNOUNCE = { min_stored = MIN_STORED, seed = "boolean" }

@@ -135,6 +135,7 @@ function Node:get(key, options, callback)
   local lookup
   lookup, options, callback =
     lookup_options.read(options, callback, lookup_options.GET, 2)
+  lookup.salt = options.salt
   local start =
     operation.start(self, "get", key, options.type or "value", lookup)
   return operation.run(self, callback, start, function(result)

@@ -26,9 +26,12 @@ Watcher.__index = Watcher
 
 --- Makes a watcher.
 ---@param node kadenza.Node
----@param options { key: string, type: string, interval: number, hub?:
----  kadenza.pubsub.Hub, report: fun(event: "present"|"changed"|"expired",
----  record: table) }  interval: seconds
+---@param options { key: string, type: string, salt?: string, interval: number,
+---  hub?: kadenza.pubsub.Hub, report: fun(event: "present"|"changed"|"expired",
+---  record: table), report_answer?: fun(answered: boolean, message?: string) }
+---  interval: seconds; `salt` is that of a mutable item; `report_answer` is
+---  called when nodes stop to answer, and when they answer again, which the log
+---  says without it
 ---@return kadenza.cli.Watcher watcher
 function M.new(node, options)
   return setmetatable({
@@ -97,8 +100,9 @@ end
 -- Looks up the key. Returns false if no node near it has answered: then nothing
 -- is known about the records.
 local function look_up(watcher)
-  local records, message, code, details = watcher.node:get(
-    watcher.options.key, { type = watcher.options.type, all = true })
+  local options = watcher.options
+  local records, message, code, details = watcher.node:get(options.key,
+    { type = options.type, salt = options.salt, all = true })
   if records then
     compare(watcher, records)
   elseif code == "KAD_ENOTFOUND" and details and #details.closest > 0 then
@@ -120,12 +124,19 @@ local function next_wait(watcher)
   return math.max(wait, MIN_WAIT)
 end
 
--- Logs once that nodes do not answer, and once that they do again.
-local function note_answer(watcher, answered, message)
-  if not answered and not watcher.is_silent then
-    log.warn("no node answers, trying again", { error = message })
-  elseif answered and watcher.is_silent then
+local function log_answer(answered, message)
+  if answered then
     log.warn("nodes answer again")
+  else
+    log.warn("no node answers, trying again", { error = message })
+  end
+end
+
+-- Reports once that nodes do not answer, and once that they do again.
+local function note_answer(watcher, answered, message)
+  if answered == (watcher.is_silent == true) then
+    local report = watcher.options.report_answer or log_answer
+    report(answered, message)
   end
   watcher.is_silent = not answered
 end
@@ -164,6 +175,21 @@ local function subscribe(watcher)
     })
 end
 
+-- Sleeps, at most until `check` is called; not at all if it was called during a
+-- look-up, which may have missed what it is about.
+local function pause(watcher, seconds)
+  if watcher.is_due then
+    watcher.is_due = false
+    return
+  end
+  kad.timeout(seconds, function()
+    kad.wait(function(resume)
+      watcher.wake = resume
+    end)
+  end)
+  watcher.wake = nil
+end
+
 -- Looks up the key again and again; with a subscription, while no node pushes.
 local function follow(watcher)
   watcher.subscription = subscribe(watcher)
@@ -180,7 +206,7 @@ local function follow(watcher)
       end
       note_answer(watcher, answered, message)
     end
-    kad.sleep(pushes and watcher.options.interval or next_wait(watcher))
+    pause(watcher, pushes and watcher.options.interval or next_wait(watcher))
   end
   watcher:stop("closed")
 end
@@ -201,6 +227,29 @@ function Watcher:run()
   end
   follower:cancel()
   return why, problem
+end
+
+--- Looks up the key now, or as soon as the look-up that runs has ended.
+function Watcher:check()
+  local wake = self.wake
+  self.wake, self.is_due = nil, not wake
+  if wake then
+    wake()
+  end
+end
+
+--- Returns the records that are known.
+---@return table[] records
+function Watcher:present()
+  local ids, records = {}, {}
+  for id in pairs(self.known) do
+    ids[#ids + 1] = id
+  end
+  table.sort(ids)
+  for i, id in ipairs(ids) do
+    records[i] = self.known[id].record
+  end
+  return records
 end
 
 --- Ends `run`, which returns these arguments.
