@@ -480,6 +480,8 @@ build = {
       "scripts/kadenza/joining.lua",
     ["kadenza.json"] =
       "scripts/kadenza/json.lua",
+    ["kadenza.json_reader"] =
+      "scripts/kadenza/json_reader.lua",
     ["kadenza.key"] =
       "scripts/kadenza/key.lua",
     ["kadenza.lease"] =
@@ -682,6 +684,38 @@ build = {
       "scripts/kadenza/throttle.lua",
     ["kadenza.unwind"] =
       "scripts/kadenza/unwind.lua",
+    ["kadenza.web.api"] =
+      "scripts/kadenza/web/api.lua",
+    ["kadenza.web.api.answer"] =
+      "scripts/kadenza/web/api/answer.lua",
+    ["kadenza.web.api.cache"] =
+      "scripts/kadenza/web/api/cache.lua",
+    ["kadenza.web.api.feed"] =
+      "scripts/kadenza/web/api/feed.lua",
+    ["kadenza.web.api.gateway"] =
+      "scripts/kadenza/web/api/gateway.lua",
+    ["kadenza.web.api.lookup"] =
+      "scripts/kadenza/web/api/lookup.lua",
+    ["kadenza.web.api.openapi"] =
+      "scripts/kadenza/web/api/openapi.lua",
+    ["kadenza.web.api.parameters"] =
+      "scripts/kadenza/web/api/parameters.lua",
+    ["kadenza.web.api.peers"] =
+      "scripts/kadenza/web/api/peers.lua",
+    ["kadenza.web.api.query"] =
+      "scripts/kadenza/web/api/query.lua",
+    ["kadenza.web.api.record_text"] =
+      "scripts/kadenza/web/api/record_text.lua",
+    ["kadenza.web.api.records"] =
+      "scripts/kadenza/web/api/records.lua",
+    ["kadenza.web.api.reply"] =
+      "scripts/kadenza/web/api/reply.lua",
+    ["kadenza.web.api.schemas"] =
+      "scripts/kadenza/web/api/schemas.lua",
+    ["kadenza.web.api.storing"] =
+      "scripts/kadenza/web/api/storing.lua",
+    ["kadenza.web.api.watches"] =
+      "scripts/kadenza/web/api/watches.lua",
     ["kadenza.web.client"] =
       "scripts/kadenza/web/client.lua",
     ["kadenza.web.guard"] =

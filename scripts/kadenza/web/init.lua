@@ -14,7 +14,8 @@ local M = {}
 M.open = server.open
 
 -- The parts, in the order of their start.
-local PARTS <const> = { "kadenza.web.health", "kadenza.web.metrics" }
+local PARTS <const> = { "kadenza.web.health", "kadenza.web.metrics",
+  "kadenza.web.api" }
 
 ---@class kadenza.web.Parts
 ---@field private list table[]
