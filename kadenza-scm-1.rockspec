@@ -65,12 +65,14 @@ build = {
         "bindings/lua/field.c",
         "bindings/lua/file.c",
         "bindings/lua/handle.c",
+        "bindings/lua/held.c",
         "bindings/lua/hidden_input.c",
         "bindings/lua/histogram.c",
         "bindings/lua/inherited.c",
         "bindings/lua/interrupt.c",
         "bindings/lua/item.c",
         "bindings/lua/loader.c",
+        "bindings/lua/local_socket.c",
         "bindings/lua/lock.c",
         "bindings/lua/module.c",
         "bindings/lua/names.c",
@@ -342,18 +344,24 @@ build = {
       "scripts/kadenza/cli/address_lists.lua",
     ["kadenza.cli.announce"] =
       "scripts/kadenza/cli/announce.lua",
+    ["kadenza.cli.attach"] =
+      "scripts/kadenza/cli/attach.lua",
     ["kadenza.cli.check"] =
       "scripts/kadenza/cli/check.lua",
     ["kadenza.cli.client"] =
       "scripts/kadenza/cli/client.lua",
     ["kadenza.cli.config"] =
       "scripts/kadenza/cli/config.lua",
+    ["kadenza.cli.console"] =
+      "scripts/kadenza/cli/console.lua",
     ["kadenza.cli.crawl"] =
       "scripts/kadenza/cli/crawl.lua",
     ["kadenza.cli.dump"] =
       "scripts/kadenza/cli/dump.lua",
     ["kadenza.cli.fault"] =
       "scripts/kadenza/cli/fault.lua",
+    ["kadenza.cli.figures"] =
+      "scripts/kadenza/cli/figures.lua",
     ["kadenza.cli.file"] =
       "scripts/kadenza/cli/file.lua",
     ["kadenza.cli.get"] =
@@ -426,6 +434,10 @@ build = {
       "scripts/kadenza/cli/sim.lua",
     ["kadenza.cli.state_folder"] =
       "scripts/kadenza/cli/state_folder.lua",
+    ["kadenza.cli.status"] =
+      "scripts/kadenza/cli/status.lua",
+    ["kadenza.cli.status_screen"] =
+      "scripts/kadenza/cli/status_screen.lua",
     ["kadenza.cli.template"] =
       "scripts/kadenza/cli/template.lua",
     ["kadenza.cli.terminal"] =
@@ -440,6 +452,18 @@ build = {
       "scripts/kadenza/cli/watcher.lua",
     ["kadenza.clock"] =
       "scripts/kadenza/clock.lua",
+    ["kadenza.console.client"] =
+      "scripts/kadenza/console/client.lua",
+    ["kadenza.console.console"] =
+      "scripts/kadenza/console/console.lua",
+    ["kadenza.console.protocol"] =
+      "scripts/kadenza/console/protocol.lua",
+    ["kadenza.console.requests"] =
+      "scripts/kadenza/console/requests.lua",
+    ["kadenza.console.server"] =
+      "scripts/kadenza/console/server.lua",
+    ["kadenza.console.status"] =
+      "scripts/kadenza/console/status.lua",
     ["kadenza.contact_query"] =
       "scripts/kadenza/contact_query.lua",
     ["kadenza.coroutine"] =
@@ -468,6 +492,8 @@ build = {
       "scripts/kadenza/figures.lua",
     ["kadenza.group"] =
       "scripts/kadenza/group.lua",
+    ["kadenza.held"] =
+      "scripts/kadenza/held.lua",
     ["kadenza.host"] =
       "scripts/kadenza/host.lua",
     ["kadenza"] =

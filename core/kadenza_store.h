@@ -41,6 +41,12 @@ struct kad_held {
   struct kad_record_meta meta;
 };
 
+/* How many records of a type a store holds. */
+struct kad_type_count {
+  struct kad_slice type;
+  size_t records; /* at least 1 */
+};
+
 /* A store: its functions, and the pointer that they are given first. */
 struct kad_store {
   void *state;
@@ -130,6 +136,12 @@ struct kad_store {
    * commit. */
   void (*commit)(void *state, kad_time_ms now,
                  void (*committed)(void *data, int status), void *data);
+
+  /* Copies up to `cap` of the types of its records to `counts`, in any order,
+   * and returns the number of all. Their names borrow the store until the next
+   * call that changes it. Looks at no record. NULL in a store that does not
+   * count them. */
+  size_t (*types)(void *state, struct kad_type_count *counts, size_t cap);
 };
 
 /* Returns the clock of `node`, to which the times of its records refer. It

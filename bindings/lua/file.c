@@ -8,6 +8,7 @@
 
 #include <lauxlib.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -23,7 +24,8 @@ enum {
   PRIVATE_FILE_MODE = 0600,
   SHARED_FOLDER_MODE = 0777, /* less the umask */
   SHARED_FILE_MODE = 0666,   /* less the umask */
-  READ_MAX = 1 << 26         /* bytes */
+  READ_MAX = 1 << 26,        /* bytes */
+  LIST_MAX = 1 << 20         /* names */
 };
 
 /* A system call that failed. */
@@ -358,15 +360,67 @@ static int exists(lua_State *L) {
   return 1;
 }
 
+#define FOLDER "kadenza.core.Folder"
+
+/* A folder that is read, so that the collector closes it after an error. */
+struct folder {
+  DIR *stream; /* NULL: closed */
+};
+
+static void close_folder(struct folder *folder) {
+  if (folder->stream != NULL) {
+    (void)closedir(folder->stream);
+    folder->stream = NULL;
+  }
+}
+
+static int folder_gc(lua_State *L) {
+  close_folder(luaL_checkudata(L, 1, FOLDER));
+  return 0;
+}
+
+/* Pushes a closed folder. [-0, +1, m] */
+static struct folder *push_folder(lua_State *L) {
+  struct folder *const folder = lua_newuserdatauv(L, sizeof *folder, 0);
+  *folder = (struct folder){NULL};
+  if (luaL_newmetatable(L, FOLDER)) {
+    lua_pushcfunction(L, folder_gc);
+    lua_setfield(L, -2, "__gc");
+  }
+  lua_setmetatable(L, -2);
+  return folder;
+}
+
+/* list_folder(path, max) → list of up to `max` names in it, without "." and
+ * ".."; or nil, message, code. Codes: as of read_file */
+static int list_folder(lua_State *L) {
+  const char *const path = kad_lua_check_path(L, 1);
+  const lua_Integer max = kad_lua_check_integer(L, 2, 1, LIST_MAX);
+  struct folder *const folder = push_folder(L);
+  folder->stream = opendir(path);
+  if (folder->stream == NULL) {
+    return kad_lua_push_system_failure(L, error_of_read(errno), path, "open",
+                                       errno);
+  }
+  const struct dirent *entry = NULL;
+  lua_Integer count = 0;
+  lua_newtable(L);
+  while (count < max && (entry = readdir(folder->stream)) != NULL) {
+    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) {
+      lua_pushstring(L, entry->d_name);
+      lua_rawseti(L, -2, ++count);
+    }
+  }
+  close_folder(folder);
+  return 1;
+}
+
 void kad_lua_add_file(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"create_file", create_file},
-      {"exists", exists},
-      {"is_shared", is_shared},
-      {"make_folder", make_folder},
-      {"read_file", read_file},
-      {"write_file", write_file},
-      {NULL, NULL},
+      {"create_file", create_file}, {"exists", exists},
+      {"is_shared", is_shared},     {"list_folder", list_folder},
+      {"make_folder", make_folder}, {"read_file", read_file},
+      {"write_file", write_file},   {NULL, NULL},
   };
   luaL_setfuncs(L, functions, 0);
 }

@@ -9,6 +9,7 @@
 #include "lua/inherited.h"
 #include "lua/interrupt.h"
 #include "lua/loader.h"
+#include "lua/local_socket.h"
 #include "lua/lock.h"
 #include "lua/network.h"
 #include "lua/network_key.h"
@@ -34,6 +35,7 @@ int luaopen_kadenza_core(lua_State *L) {
   kad_lua_add_file(L);
   kad_lua_add_saved_file(L);
   kad_lua_add_lock(L);
+  kad_lua_add_local_socket(L);
   kad_lua_add_boot(L);
   kad_lua_add_base64(L);
   kad_lua_add_counters(L);

@@ -9,6 +9,7 @@
 #include "lua/error.h"
 #include "lua/field.h"
 #include "lua/handle.h"
+#include "lua/held.h"
 #include "lua/histogram.h"
 #include "lua/inherited.h"
 #include "lua/names.h"
@@ -154,52 +155,6 @@ static int node_contacts(lua_State *L) {
   return 1;
 }
 
-/* Calls `push`, which returns one value, with `data`, while the collector is
- * stopped: a finalizer might close the node, or remove the records that are
- * borrowed. [-0, +1, e] */
-static void push_without_collector(lua_State *L, lua_CFunction push,
-                                   void *data) {
-  const bool is_running = lua_gc(L, LUA_GCISRUNNING) != 0;
-  (void)lua_gc(L, LUA_GCSTOP);
-  lua_pushcfunction(L, push);
-  lua_pushlightuserdata(L, data);
-  const int status = lua_pcall(L, 1, 1, 0);
-  if (is_running) {
-    (void)lua_gc(L, LUA_GCRESTART);
-  }
-  if (status != LUA_OK) {
-    (void)lua_error(L);
-  }
-}
-
-/* The records that node:held asks for. */
-struct held_query {
-  const struct kad_lua_node *self;
-  struct kad_id key;
-  struct kad_slice type;
-};
-
-/* Pushes a list of held records. [-0, +1, m] */
-static int push_held(lua_State *L) {
-  const struct held_query *const query = lua_touserdata(L, 1);
-  const struct kad_node *const node = query->self->link->node;
-  const size_t total = kad_node_held(node, &query->key, query->type, NULL, 0);
-  struct kad_record *const records =
-      lua_newuserdatauv(L, total * sizeof *records + 1, 0);
-  (void)kad_node_held(node, &query->key, query->type, records, total);
-  kad_lua_push_records(L, records, total, query->self->bits);
-  return 1;
-}
-
-/* node:held(key, type) → list of the records that it holds, newest first */
-static int node_held(lua_State *L) {
-  struct held_query query = {.self = kad_lua_check_node(L, 1)};
-  kad_lua_check_id(L, 2, query.self->bits, &query.key);
-  query.type = kad_lua_check_slice(L, 3);
-  push_without_collector(L, push_held, &query);
-  return 1;
-}
-
 /* node:configure(config) → true, or nil, message, code. Sets the live options
  * of the node; those that `config` lacks to their defaults. */
 static int node_configure(lua_State *L) {
@@ -259,7 +214,8 @@ static int node_message_room(lua_State *L) {
 
 /* node:publications() → list of the records that it keeps alive */
 static int node_publications(lua_State *L) {
-  push_without_collector(L, push_publications, kad_lua_check_node(L, 1));
+  kad_lua_push_without_collector(L, push_publications,
+                                 kad_lua_check_node(L, 1));
   return 1;
 }
 
@@ -377,7 +333,9 @@ static const luaL_Reg shared_methods[] = {
     {"stats", node_stats},
     {"histograms", kad_lua_node_histograms},
     {"contacts", node_contacts},
-    {"held", node_held},
+    {"held", kad_lua_node_held},
+    {"held_types", kad_lua_node_held_types},
+    {"held_page", kad_lua_node_held_page},
     {"publish", node_publish},
     {"unpublish", node_unpublish},
     {"publications", node_publications},

@@ -48,6 +48,18 @@ static int terminal_columns(lua_State *L) {
   return 1;
 }
 
+/* terminal_rows(fd) → number of lines of the terminal; nil as above */
+static int terminal_rows(lua_State *L) {
+  struct winsize size = {0};
+  const int fd = check_stream(L);
+  if (isatty(fd) && ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_row > 0) {
+    lua_pushinteger(L, size.ws_row);
+  } else {
+    lua_pushnil(L);
+  }
+  return 1;
+}
+
 /* has_reader(fd) → false if the stream is a pipe or a socket whose other end is
  * closed */
 static int has_reader(lua_State *L) {
@@ -110,6 +122,7 @@ void kad_lua_add_terminal(lua_State *L) {
       {"is_terminal", is_terminal},
       {"is_foreground", is_foreground},
       {"terminal_columns", terminal_columns},
+      {"terminal_rows", terminal_rows},
       {"has_reader", has_reader},
       {"text_width", text_width},
       {NULL, NULL},

@@ -1,6 +1,7 @@
 /* What a node shows to its user: contacts, held records, counters and state.
  * Tested by tests/unit/node/node_test.c. */
 #include "engine/node.h"
+#include "kadenza_held.h"
 #include "replication/held.h"
 
 enum {
@@ -54,6 +55,30 @@ size_t kad_node_held(const struct kad_node *node, const struct kad_id *key,
     }
   }
   return total;
+}
+
+size_t kad_node_held_types(const struct kad_node *node,
+                           struct kad_type_count *out, size_t cap) {
+  if (node == NULL || (out == NULL && cap > 0)) {
+    return 0;
+  }
+  return kad_store_types(node->store, out, cap);
+}
+
+bool kad_node_next_held(const struct kad_node *node, uint64_t *cursor,
+                        struct kad_held *held) {
+  if (node == NULL || cursor == NULL || held == NULL) {
+    return false;
+  }
+  struct kad_held next = {.handle = kad_store_next(node->store, cursor)};
+  if (next.handle == 0) {
+    return false;
+  }
+  if (kad_store_read(node->store, next.handle, &next)) {
+    kad_held_age(&next.meta, kad_node_now(node), &next.record);
+  }
+  *held = next;
+  return true;
 }
 
 void kad_node_stats(const struct kad_node *node, struct kad_stats *stats) {

@@ -53,6 +53,13 @@ static inline size_t kad_store_count_of(const struct kad_store *store,
   return store->count_of(store->state, origin);
 }
 
+/* Returns 0 for a store that does not count its types. */
+static inline size_t kad_store_types(const struct kad_store *store,
+                                     struct kad_type_count *counts,
+                                     size_t cap) {
+  return store->types != NULL ? store->types(store->state, counts, cap) : 0;
+}
+
 /* Returns 0 for a store that cannot fail. */
 static inline uint64_t kad_store_failures(const struct kad_store *store) {
   return store->failures != NULL ? store->failures(store->state) : 0;

@@ -34,6 +34,7 @@ complete -c kadenza -f
 complete -c kadenza -n '__kadenza_command' -s h -l help -d 'Show this help'
 complete -c kadenza -n '__kadenza_command' -l version -d 'Print the version'
 complete -c kadenza -n __kadenza_command -a run -d 'Run a node'
+complete -c kadenza -n __kadenza_command -a status -d 'Show the state of a node that runs'
 complete -c kadenza -n __kadenza_command -a put -d 'Store a value'
 complete -c kadenza -n __kadenza_command -a get -d 'Look up a value'
 complete -c kadenza -n __kadenza_command -a watch -d 'Print changes of the values under a key'
@@ -62,6 +63,7 @@ complete -c kadenza -n '__kadenza_command run' -l exempt -r -F -d 'File of addre
 complete -c kadenza -n '__kadenza_command run' -l network-key -r -F -d 'File with the network key that seals the overlay: see `kadenza keygen --network`'
 complete -c kadenza -n '__kadenza_command run' -l network-passphrase-file -r -F -d 'File with the passphrase of the network key, one line'
 complete -c kadenza -n '__kadenza_command run' -l state -x -a '(__fish_complete_directories (commandline -ct))' -d 'Folder that keeps the id, contacts, publications and records between runs; made if missing'
+complete -c kadenza -n '__kadenza_command run' -l console -r -F -d 'Socket of the node\'s console, for `kadenza status` and the like; only the user who runs the node may use it'
 complete -c kadenza -n '__kadenza_command run' -l store -x -a 'memory lmdb' -d 'Where the records are that the node holds for others: memory, or lmdb, the state folder, where they survive a restart'
 complete -c kadenza -n '__kadenza_command run' -l store-sync -x -a 'interval commit' -d 'Acknowledge stores once they are written, and flush them to the disk every second (interval): a power failure loses that second'
 complete -c kadenza -n '__kadenza_command run' -l store-bytes -x -d 'Largest size of the file of records in the state folder'
@@ -115,7 +117,13 @@ complete -c kadenza -n '__kadenza_command run' -l max-publications -x -d 'Record
 complete -c kadenza -n '__kadenza_command run' -l policy-memory -x -d 'Memory of all policy files'
 complete -c kadenza -n '__kadenza_command run' -l policy-instructions -x -d 'Lua instructions that policies may run without waiting'
 complete -c kadenza -n '__kadenza_command run' -l wire-version -x -d 'Version in messages (BEP 5), 4 bytes'
-complete -c kadenza -n '__kadenza_argument run 1 1 --listen --bootstrap --policy --trust --blocklist --exempt --network-key --network-passphrase-file --state --store --store-sync --store-bytes --id --id-bits --log --http --http-host --http-origin --http-token-file --http-connections --http-address-connections --http-body --read-only --secure-ids --k --alpha --beta --paths --far-contacts --lookup-ms --query-ms --refresh-s --ping-s --neighbour-s --token-s --stores-per-s --cache --repair --max-reply --max-lookups --max-pending-hooks --limits --queries-per-s --queries-per-s-address --queries-per-s-subnet --signatures-per-s --signatures-per-s-address --signatures-per-s-subnet --bytes-per-s --pace-per-s --max-waiting --max-bytes --max-records --max-records-address --max-records-publisher --max-publications --policy-memory --policy-instructions --wire-version' -F
+complete -c kadenza -n '__kadenza_argument run 1 1 --listen --bootstrap --policy --trust --blocklist --exempt --network-key --network-passphrase-file --state --console --store --store-sync --store-bytes --id --id-bits --log --http --http-host --http-origin --http-token-file --http-connections --http-address-connections --http-body --read-only --secure-ids --k --alpha --beta --paths --far-contacts --lookup-ms --query-ms --refresh-s --ping-s --neighbour-s --token-s --stores-per-s --cache --repair --max-reply --max-lookups --max-pending-hooks --limits --queries-per-s --queries-per-s-address --queries-per-s-subnet --signatures-per-s --signatures-per-s-address --signatures-per-s-subnet --bytes-per-s --pace-per-s --max-waiting --max-bytes --max-records --max-records-address --max-records-publisher --max-publications --policy-memory --policy-instructions --wire-version' -F
+complete -c kadenza -n '__kadenza_command status' -s h -l help -d 'Show this help'
+complete -c kadenza -n '__kadenza_command status' -l watch -d 'Show it again and again, until Ctrl-C'
+complete -c kadenza -n '__kadenza_command status' -l interval -x -d 'Time between two screens of --watch'
+complete -c kadenza -n '__kadenza_command status' -l console -r -F -d 'Socket of the node\'s console'
+complete -c kadenza -n '__kadenza_command status' -l state -x -a '(__fish_complete_directories (commandline -ct))' -d 'State folder of the node'
+complete -c kadenza -n '__kadenza_command status' -l json -d 'Print results, and log events, as JSON'
 complete -c kadenza -n '__kadenza_command put' -s h -l help -d 'Show this help'
 complete -c kadenza -n '__kadenza_command put' -l type -x -d 'Record type that a --policy defines'
 complete -c kadenza -n '__kadenza_command put' -l ttl -x -d 'Time until the value expires, at most that of the type, which is the default'
@@ -330,6 +338,6 @@ complete -c kadenza -n '__kadenza_command sim' -l log -x -a 'error warn info deb
 complete -c kadenza -n '__kadenza_command sim' -l json -d 'Print results, and log events, as JSON'
 complete -c kadenza -n '__kadenza_argument sim 1 1 --nodes --seed --hours --report --log' -a 'churn flash_crowd lossy mobile nats partition restart steady sybil' -F
 complete -c kadenza -n '__kadenza_command help' -s h -l help -d 'Show this help'
-complete -c kadenza -n '__kadenza_argument help 1 1 ' -a 'run put get watch announce peers lookup crawl ping id keygen dump load check new sim help version'
+complete -c kadenza -n '__kadenza_argument help 1 1 ' -a 'run status put get watch announce peers lookup crawl ping id keygen dump load check new sim help version'
 complete -c kadenza -n '__kadenza_command version' -s h -l help -d 'Show this help'
 complete -c kadenza -n '__kadenza_command version' -l json -d 'Print results, and log events, as JSON'

@@ -22,7 +22,8 @@ end
 local SECTIONS <const> = {
   { title = "kad", from = { "init", "safe" }, prefix = "kad.", head = true },
   { class = "kadenza.Node", from = { "node", "joining", "contact_query",
-    "lookups", "storing", "items", "publication", "sealing", "figures" },
+    "lookups", "storing", "items", "publication", "sealing", "figures",
+    "held" },
     prefix = "node:" },
   { class = "kadenza.Task", from = { "task" }, prefix = "task:",
     hidden = { abandon = true } },

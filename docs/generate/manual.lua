@@ -54,6 +54,12 @@ In the same folder: the publications of the node.
 In the same folder: the process that uses it. The node removes the file when it
 ends; one that is left behind locks nothing.
 .TP
+.I DIR/console
+In the same folder: the socket of the console, through which
+.B kadenza status
+and the like reach the node that runs. Beside it is
+.IR console.lock .
+.TP
 .I FILE.new
 A file that is being written, before it replaces
 .IR FILE .

@@ -1,8 +1,8 @@
 --- A node of an overlay: opens and closes it, and returns its state. Its
 --- operations are in `kadenza.joining`, `kadenza.contact_query`,
 --- `kadenza.lookups`, `kadenza.storing` and `kadenza.items`, its publications
---- in `kadenza.publication`, its network keys in `kadenza.sealing`, its figures
---- in `kadenza.figures`.
+--- in `kadenza.publication`, the records that it holds in `kadenza.held`, its
+--- network keys in `kadenza.sealing`, its figures in `kadenza.figures`.
 --
 --     local node = assert(kad.node { listen = "0.0.0.0:6881" })
 --     assert(node:bootstrap { "192.0.2.1:6881" })
@@ -16,6 +16,7 @@ local core = require("kadenza.core")
 local durable = require("kadenza.durable")
 local errors = require("kadenza.errors")
 local figures = require("kadenza.figures")
+local held = require("kadenza.held")
 local items = require("kadenza.items")
 local joining = require("kadenza.joining")
 local log = require("kadenza.log")
@@ -41,7 +42,7 @@ Node.__index = Node
 Node.__name = "kadenza.Node"
 
 for _, methods in ipairs({ joining, contact_query, lookups, storing, items,
-  publication.methods, sealing, figures,
+  publication.methods, sealing, figures, held,
   core.policy_vm and require("kadenza.policy.serving").methods or {},
   core.policy_vm and require("kadenza.policy.console").methods or {} }) do
   for name, method in pairs(methods) do
@@ -144,20 +145,6 @@ end
 function Node:contacts()
   check.open(self, 2)
   return self.core:contacts()
-end
-
---- Returns the records that the node itself holds under a key, newest first. It
---- sends nothing: `get` looks up a value in the overlay.
----@param key string
----@param kind? string  type of the records; "value" without one
----@return kadenza.Record[] records  tables
-function Node:held(key, kind)
-  check.open(self, 2)
-  check.id(self, key, "key", 2)
-  if kind ~= nil then
-    check.kind(kind, "string", "kind", 2)
-  end
-  return self.core:held(key, kind or "value")
 end
 
 --- Returns the state of the node's connection to its overlay. If the node is

@@ -9,6 +9,7 @@
 #include "kadenza_backend.h"
 #include "kadenza_codec.h"
 #include "kadenza_durable.h"
+#include "kadenza_held.h"
 #include "kadenza_histogram.h"
 #include "kadenza_inherited.h"
 #include "kadenza_names.h"

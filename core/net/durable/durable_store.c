@@ -243,6 +243,11 @@ static kad_record_handle durable_victim(void *state,
   return kad_store_victim(memory_of(state), self);
 }
 
+static size_t durable_types(void *state, struct kad_type_count *counts,
+                            size_t cap) {
+  return kad_store_types(memory_of(state), counts, cap);
+}
+
 void kad_durable_init_store(struct kad_durable *durable) {
   durable->store = (struct kad_store){
       .state = durable,
@@ -261,6 +266,7 @@ void kad_durable_init_store(struct kad_durable *durable) {
       .count_signed = durable_count_signed,
       .failures = durable_failures,
       .commit = durable_commit,
+      .types = durable_types,
   };
 }
 

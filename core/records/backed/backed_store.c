@@ -332,6 +332,12 @@ static kad_record_handle backed_due_republish(void *state, kad_time_ms *at) {
   return kad_store_due_republish(backed->index, at);
 }
 
+static size_t backed_types(void *state, struct kad_type_count *counts,
+                           size_t cap) {
+  struct backed *backed = state;
+  return kad_store_types(backed->index, counts, cap);
+}
+
 static kad_record_handle backed_next(void *state, uint64_t *cursor) {
   const struct backed *backed = state;
   return kad_store_next(backed->index, cursor);
@@ -408,6 +414,7 @@ static const struct kad_store functions = {
     .due_expire = backed_due_expire,
     .due_republish = backed_due_republish,
     .next = backed_next,
+    .types = backed_types,
     .count = backed_count,
     .bytes = backed_bytes,
     .count_of = backed_count_of,

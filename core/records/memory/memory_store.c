@@ -502,6 +502,13 @@ static size_t memory_count_signed(void *state, const uint8_t *publisher) {
   return kad_accounts_count(&memory->publishers, &key);
 }
 
+static size_t memory_types(void *state, struct kad_type_count *counts,
+                           size_t cap) {
+  const struct kad_memory *memory = state;
+  return kad_type_list_counts(&memory->types, memory->peers.swarms.peers,
+                              counts, cap);
+}
+
 static kad_record_handle memory_victim(void *state, const struct kad_id *self) {
   struct kad_memory *memory = state;
   const uint64_t of_host = kad_accounts_most(&memory->hosts);
@@ -540,6 +547,7 @@ int kad_memory_store_new(const struct kad_allocator *allocator,
               .count_of = memory_count_of,
               .victim = memory_victim,
               .count_signed = memory_count_signed,
+              .types = memory_types,
           },
       .allocator = *allocator,
       .due[KAD_MEMORY_DUE_EXPIRE] = {.state = memory,

@@ -72,3 +72,25 @@ int kad_type_list_reserve(struct kad_type_list *list,
   *type = (unsigned)place;
   return 0;
 }
+
+size_t kad_type_list_counts(const struct kad_type_list *list, size_t peers,
+                            struct kad_type_count *counts, size_t cap) {
+  size_t count = 0;
+  const struct kad_slice of_peers = kad_slice_of("peers");
+  for (size_t i = 0; i < list->count; i++) {
+    const struct kad_listed_type *item = &list->items[i];
+    const struct kad_slice name = {item->name, item->len};
+    size_t records = item->records;
+    if (records > 0 && kad_slice_equal(name, of_peers)) {
+      records += peers;
+      peers = 0;
+    }
+    if (records > 0 && count++ < cap) {
+      counts[count - 1] = (struct kad_type_count){name, records};
+    }
+  }
+  if (peers > 0 && count++ < cap) {
+    counts[count - 1] = (struct kad_type_count){of_peers, peers};
+  }
+  return count;
+}

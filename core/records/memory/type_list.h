@@ -5,6 +5,7 @@
 #define KAD_RECORDS_MEMORY_TYPE_LIST_H
 
 #include "base/item.h"
+#include "records/store.h"
 
 enum {
   KAD_TYPE_LIST_MAX = 255,        /* types in use at a time */
@@ -38,5 +39,11 @@ unsigned kad_type_list_find(const struct kad_type_list *list,
 KAD_MUST_CHECK int kad_type_list_reserve(struct kad_type_list *list,
                                          const struct kad_allocator *allocator,
                                          struct kad_slice name, unsigned *type);
+
+/* Copies up to `cap` of the types that records have to `counts`, and returns
+ * the number of all. `peers` records of the type "peers" are not in the list.
+ */
+size_t kad_type_list_counts(const struct kad_type_list *list, size_t peers,
+                            struct kad_type_count *counts, size_t cap);
 
 #endif

@@ -64,7 +64,8 @@ end
 ---@param node kadenza.Node
 ---@param before table  options by name
 ---@param wanted table  options by name
----@return string[] failed  the options that stay as they were
+---@return { name: string, error: string? }[] kept  the options that stay as
+---  they were, and why
 function M.reload(node, before, wanted)
   local failed = {}
   for _, option in ipairs(LISTS) do
@@ -74,7 +75,7 @@ function M.reload(node, before, wanted)
       if not set then
         log.warn(name .. " not read, the old one stays", { error = message })
         wanted[name] = before[name]
-        failed[#failed + 1] = name
+        failed[#failed + 1] = { name = name, error = message }
       end
     end
   end

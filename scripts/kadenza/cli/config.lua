@@ -194,6 +194,7 @@ end
 local PROGRAM <const> = { log = true, json = true, trust = true,
   blocklist = true, exempt = true, policy_texts = true, address_lists = true,
   network_key = true, network_passphrase_file = true, network_keys = true,
+  console = true,
   http = true, http_host = true, http_origin = true, http_token_file = true,
   http_connections = true, http_address_connections = true, http_body = true,
   inherited = true }

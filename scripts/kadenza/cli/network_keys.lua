@@ -219,7 +219,8 @@ end
 ---@param node kadenza.Node
 ---@param before table  options by name; `network_keys` has what was read
 ---@param wanted table  options by name
----@return string[] failed  the options that stay as they were
+---@return { name: string, error: string? }[] kept  the options that stay as
+---  they were, and why
 function M.reload(node, before, wanted)
   wanted.network_keys = before.network_keys
   if not before.network_keys and #wanted.network_key == 0 then
@@ -233,7 +234,8 @@ function M.reload(node, before, wanted)
   log.warn("network key not read, the old one stays", { error = message })
   wanted.network_key = before.network_key
   wanted.network_passphrase_file = before.network_passphrase_file
-  return { "network_key", "network_passphrase_file" }
+  return { { name = "network_key", error = message },
+    { name = "network_passphrase_file" } }
 end
 
 return M

@@ -113,6 +113,38 @@ local function report(before, merged, changed, fixed)
   end
 end
 
+--- How a reload went.
+---@class kadenza.cli.ReloadOutcome
+---@field succeeded boolean  false: nothing has changed
+---@field problems string[]  why nothing, or a part, has changed
+---@field changed string[]  options that have another value now
+---@field needs_restart string[]  options that the file changes in vain
+
+-- Sets what the node can have now. Returns false if nothing has changed.
+local function apply(node, before, merged, outcome)
+  local problems = outcome.problems
+  local loaded, message = load_policies(node, before, merged)
+  if not loaded then
+    log.error("policies not reloaded, the old ones stay", { error = message })
+    problems[1] = message
+    return false
+  end
+  local configured, why = configure(node, merged)
+  if not configured then
+    log.error("the options of the core have not changed", { error = why })
+    problems[1] = why
+  end
+  log.configure({ level = merged.log,
+    format = merged.json and "json" or "text" })
+  for _, part in ipairs({ address_lists, network_keys }) do
+    for _, kept in ipairs(part.reload(node, before, merged)) do
+      remove(outcome.changed, kept.name)
+      problems[#problems + 1] = kept.error
+    end
+  end
+  return true
+end
+
 --- Reads the configuration again, and sets what may change at run time: log
 --- level and format, limits, quotas, options of operations, policies, lists of
 --- addresses, network keys.
@@ -122,32 +154,24 @@ end
 ---@param args table  of the command line, which has precedence as at the start
 ---@param before table  the options that the node has
 ---@return table options  that it has now
+---@return kadenza.cli.ReloadOutcome outcome
 function M.run(node, settings, args, before)
   local wanted, problem = read(settings, args)
   if not wanted then
     log.error("configuration not reloaded, nothing has changed",
       { error = problem })
-    return before
+    return before, { succeeded = false, problems = { problem }, changed = {},
+      needs_restart = {} }
   end
   local merged, changed, fixed = merge(before, wanted)
-  local loaded, message = load_policies(node, before, merged)
-  if not loaded then
-    log.error("policies not reloaded, the old ones stay", { error = message })
-    return before
-  end
-  local configured, why = configure(node, merged)
-  if not configured then
-    log.error("the options of the core have not changed", { error = why })
-  end
-  log.configure({ level = merged.log,
-    format = merged.json and "json" or "text" })
-  for _, part in ipairs({ address_lists, network_keys }) do
-    for _, name in ipairs(part.reload(node, before, merged)) do
-      remove(changed, name)
-    end
+  local outcome = { succeeded = true, problems = {}, changed = changed,
+    needs_restart = fixed }
+  if not apply(node, before, merged, outcome) then
+    outcome.succeeded, outcome.changed = false, {}
+    return before, outcome
   end
   report(before, merged, changed, fixed)
-  return merged
+  return merged, outcome
 end
 
 return M

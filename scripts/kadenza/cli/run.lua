@@ -127,6 +127,28 @@ end
 
 ----------------------------------------------------------------- start, end --
 
+-- Makes `running.reload`, which reads the configuration again and returns the
+-- outcome; nil while that is under way. `last_reload` has the last one.
+local function add_reload(running)
+  function running.reload()
+    if running.is_reloading then
+      return nil
+    end
+    running.is_reloading = true
+    local _ <close> = setmetatable({}, { __close = function()
+      running.is_reloading = false
+    end })
+    running.services:begin_reload()
+    local options, outcome =
+      reload.run(running.node, M.settings, running.args, running.settings)
+    running.settings = options
+    running.services:reload(options)
+    outcome.at, outcome.time = kad.now(), os.time()
+    running.last_reload = outcome
+    return outcome
+  end
+end
+
 -- Handles signals for `running.node`, which is nil until it is open. SIGHUP has
 -- two meanings: a terminal also sends it when it is closed.
 local function handle_signals(network, running)
@@ -145,11 +167,10 @@ local function handle_signals(network, running)
       end
     end
   end
-  local reload_node = with_node(function(node)
-    running.services:begin_reload()
-    running.settings =
-      reload.run(node, M.settings, running.args, running.settings)
-    running.services:reload(running.settings)
+  local reload_node = with_node(function()
+    while not running.reload() do
+      kad.sleep(0.1) -- another one is under way, and may have read the old file
+    end
   end)
   network:on_signal("SIGTERM", stop)
   network:on_signal("SIGINT", stop)
@@ -210,7 +231,6 @@ end
 
 local function start(network, settings, running)
   handle_signals(network, running)
-  choose_folder(settings)
   running.node = open_node(settings)
   running.services:start(running)
   print_addresses(running.node, running.services)
@@ -240,6 +260,8 @@ end
 local function serve(args, settings, log_start)
   local running = { args = args, settings = settings, log_start = log_start }
   local stopped = false
+  add_reload(running)
+  choose_folder(settings)
   local own <close> = services.prepare(settings)
   running.services = own
   function running.stop()

@@ -146,6 +146,13 @@ M.OPTIONS = {
       .. "0 or --store is memory.",
   },
   {
+    name = "console", kind = "text", flag = "--console", argname = "PATH",
+    check = "path",
+    text = "Socket of the node's console, for `kadenza status` and the like; "
+      .. "only the user who runs the node may use it. off: none. Without it: "
+      .. "the file `console` in the state folder, if there is one.",
+  },
+  {
     name = "store", kind = "choice", flag = "--store", argname = "STORE",
     default = "lmdb", choices = node_options.STORES,
     text = "Where the records are that the node holds for others: memory, or "

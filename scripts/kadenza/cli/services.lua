@@ -31,7 +31,8 @@ local M = {}
 
 -- The modules, in the order of their start. The last one tells that all have
 -- started.
-local MODULES <const> = { "kadenza.cli.http", "kadenza.cli.service_manager" }
+local MODULES <const> = { "kadenza.cli.console", "kadenza.cli.http",
+  "kadenza.cli.service_manager" }
 
 ---@class kadenza.cli.Services
 ---@field private list kadenza.cli.Service[]

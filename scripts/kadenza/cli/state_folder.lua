@@ -19,16 +19,23 @@ local function base_folder()
   return home and home:sub(1, 1) == "/" and home .. "/.local/state" or nil
 end
 
+--- Returns the folder in which the default folders are, or nil.
+---@return string? folder
+function M.base()
+  local base = base_folder()
+  return base and base .. "/kadenza"
+end
+
 --- Returns the folder of a node that listens on `address`, or nil if it has
 --- none.
 ---@param address string  "ip:port"
 ---@return string? folder
 function M.default(address)
-  local base = base_folder()
+  local base = M.base()
   if not base or address:find(":0$") then
     return nil
   end
-  return base .. "/kadenza/" .. address
+  return base .. "/" .. address
 end
 
 --- Makes the folder in which the default folders are. Returns nil, a message

@@ -28,8 +28,9 @@ M.NODE = {
 
 --- The methods of a node that only its program may call.
 M.WITHHELD = { "block", "close", "complete", "configure", "evaluate", "exempt",
-  "http_routes", "leave", "network", "on_close", "receive", "reload", "save",
-  "seal_notices", "send_failure", "serve_http", "set_network_key" }
+  "held_page", "held_types", "http_routes", "leave", "network", "on_close",
+  "receive", "reload", "save", "seal_notices", "send_failure", "serve_http",
+  "set_network_key" }
 
 -- The objects that policies have for their nodes → their methods.
 local nodes = setmetatable({}, { __mode = "k" })

@@ -13,13 +13,15 @@ local SCRIPT <const> = process.folder() .. "/tests/spec/support/terminal.py"
 --- got, or what it shows.
 ---@param args string[]
 ---@param options? { columns?: integer, background?: boolean, screen?: boolean,
----  seconds?: number, answers?: string[], env?: table<string, string>,
----  folder?: string }  `answers` are typed at prompts
+---  seconds?: number, interrupt?: boolean, answers?: string[],
+---  env?: table<string, string>, folder?: string }  `answers` are typed at
+---  prompts
 ---@return table process
 function M.run(args, options)
   options = options or {}
   local all = { SCRIPT, "--seconds", ("%g"):format(options.seconds or 60) }
   all[#all + 1] = options.background and "--background" or nil
+  all[#all + 1] = options.interrupt and "--interrupt" or nil
   all[#all + 1] = options.screen and "--screen" or nil
   for _, answer in ipairs(options.answers or {}) do
     all[#all + 1] = "--answer"

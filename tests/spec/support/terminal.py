@@ -1,12 +1,13 @@
 """Runs a command on a terminal of its own and prints what it wrote.
 
-    terminal.py [--background] [--screen] [--seconds N] [--answer TEXT]...
-                COLUMNS COMMAND...
+    terminal.py [--background] [--screen] [--seconds N] [--interrupt]
+                [--answer TEXT]... COLUMNS COMMAND...
 
 --background  the command is not in the terminal's foreground, like a job that
               a shell started with `&`
 --screen      prints the lines that a terminal shows (pyte), and not the bytes
 --seconds N   sends SIGTERM after so long
+--interrupt   sends SIGINT instead, as Ctrl-C does
 --answer TEXT types a line when the command has asked, with ": " at the end; the
               next one when it asks again. "^C" and "^D" are these keys
 
@@ -33,6 +34,7 @@ def parse():
     parser.add_argument("--background", action="store_true")
     parser.add_argument("--screen", action="store_true")
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--interrupt", action="store_true")
     parser.add_argument("--answer", action="append", default=[])
     parser.add_argument("command", nargs=argparse.REMAINDER)
     return parser.parse_args()
@@ -56,7 +58,7 @@ def lead_session(options):
         os.tcsetpgrp(0, child)
 
     def stop(*_):
-        os.kill(child, signal.SIGTERM)
+        os.kill(child, signal.SIGINT if options.interrupt else signal.SIGTERM)
 
     signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, options.seconds)

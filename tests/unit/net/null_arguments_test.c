@@ -7,6 +7,7 @@
 #include "kadenza_backend.h"
 #include "kadenza_codec.h"
 #include "kadenza_durable.h"
+#include "kadenza_held.h"
 #include "kadenza_histogram.h"
 #include "kadenza_inherited.h"
 #include "kadenza_names.h"
@@ -294,6 +295,8 @@ static void views_of_a_node(void **state) {
   struct kad_address observed;
   struct kad_name_info info;
   struct kad_seal_notice notice;
+  struct kad_type_count type_count;
+  struct kad_held held;
   uint64_t cursor = 0;
   (void)state;
   kad_network_key_fingerprint(keys.keys[0], NULL);
@@ -311,6 +314,11 @@ static void views_of_a_node(void **state) {
   assert_int_equal(kad_node_held(NULL, &id, text, &record, 1), 0);
   assert_int_equal(kad_node_held(node, NULL, text, &record, 1), 0);
   assert_int_equal(kad_node_held(node, &id, text, NULL, 1), 0);
+  assert_int_equal(kad_node_held_types(NULL, &type_count, 1), 0);
+  assert_int_equal(kad_node_held_types(node, NULL, 1), 0);
+  assert_false(kad_node_next_held(NULL, &cursor, &held));
+  assert_false(kad_node_next_held(node, NULL, &held));
+  assert_false(kad_node_next_held(node, &cursor, NULL));
   assert_int_equal(kad_node_contacts(NULL, NULL, 0), 0);
   assert_int_equal(kad_node_contacts(node, NULL, 1), 0);
   assert_int_equal(kad_node_state(NULL), KAD_STATE_NEW);

@@ -1,6 +1,7 @@
 /* Which records a store replaces without a merge hook, and the quotas.
  *
  * Tests core/replication/commit.c, core/replication/held.c. */
+#include "kadenza_held.h"
 #include "stores.h"
 #include "unit.h"
 
@@ -440,6 +441,32 @@ static void held_records_can_be_listed(void **state) {
                    0);
 }
 
+static void all_held_records_can_be_walked(void **state) {
+  (void)state;
+  struct kad_type_count counts[2];
+  struct kad_held held;
+  uint64_t cursor = 0;
+  assert_int_equal(kad_node_held_types(lone.node, counts, 2), 0);
+  assert_false(kad_node_next_held(lone.node, &cursor, &held));
+  for (uint8_t i = 0; i < 3; i++) {
+    kad_stores_put(&lone, i + 1U, (uint8_t)('0' + i));
+  }
+  kad_lone_run(&lone, 5000);
+
+  assert_int_equal(kad_node_held_types(lone.node, counts, 2), 1);
+  assert_true(kad_slice_equal(counts[0].type, kad_slice_of("value")));
+  assert_int_equal(counts[0].records, 3);
+  unsigned seen = 0;
+  cursor = 0;
+  while (kad_node_next_held(lone.node, &cursor, &held)) {
+    assert_int_equal(held.record.age, 5);
+    assert_true(held.record.ttl > 0);
+    assert_int_not_equal(held.meta.origin.family, 0);
+    seen |= 1U << (held.record.value.data[0] - '0');
+  }
+  assert_int_equal(seen, 7);
+}
+
 #define WITH_NODE(test) \
   cmocka_unit_test_setup_teardown(test, open_plain, close_node)
 
@@ -464,6 +491,7 @@ int main(void) {
       WITH_NODE(another_host_does_not_shorten_the_life),
       cmocka_unit_test(confirming_does_not_change_the_origin),
       WITH_NODE(held_records_can_be_listed),
+      WITH_NODE(all_held_records_can_be_walked),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
