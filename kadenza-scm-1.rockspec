@@ -572,6 +572,8 @@ build = {
       "scripts/kadenza/policy/http_hook.lua",
     ["kadenza.policy.lint"] =
       "scripts/kadenza/policy/lint.lua",
+    ["kadenza.policy.metrics"] =
+      "scripts/kadenza/policy/metrics.lua",
     ["kadenza.policy.pattern"] =
       "scripts/kadenza/policy/pattern.lua",
     ["kadenza.policy.prompt"] =
@@ -758,6 +760,8 @@ build = {
       "scripts/kadenza/web/log_ring.lua",
     ["kadenza.web.metrics"] =
       "scripts/kadenza/web/metrics.lua",
+    ["kadenza.web.policies"] =
+      "scripts/kadenza/web/policies.lua",
     ["kadenza.web.response"] =
       "scripts/kadenza/web/response.lua",
     ["kadenza.web.router"] =

@@ -420,8 +420,9 @@ static int leave_reply(lua_State *L) {
 /* handle:ask(name, text) → the text that a function of the set-up returns, or
  * nil, message, code. */
 static int handle_ask(lua_State *L) {
-  static const char *const names[] = {"describe",  "routes",   "evaluate",
-                                      "interrupt", "complete", NULL};
+  static const char *const names[] = {"describe", "routes",    "metrics",
+                                      "evaluate", "interrupt", "complete",
+                                      NULL};
   struct kad_host *const host = open_host(L, 1);
   struct question question = {
       .host = host,

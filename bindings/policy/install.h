@@ -6,8 +6,10 @@
  *   types, methods, http, codec       tables with the numbers of their hooks
  *   on_request, on_contact            numbers of hooks; nil: there is none
  *   deadline_ms                       integer
- *   adopt, take_over, cancel, report, clamped, describe, routes, save, restore,
- *   finish, start, stop, halt         functions that C calls
+ *   adopt, take_over, cancel, report, clamped, save, restore, finish, start,
+ *   stop, halt                        functions that C calls
+ *   describe, routes, metrics, evaluate, interrupt, complete
+ *                                     functions that the program asks
  *   node                              `ctx.node` of scripts */
 #ifndef KAD_POLICY_INSTALL_H
 #define KAD_POLICY_INSTALL_H

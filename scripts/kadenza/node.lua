@@ -23,6 +23,7 @@ local log = require("kadenza.log")
 local lookups = require("kadenza.lookups")
 local loop = require("kadenza.loop")
 local node_options = require("kadenza.node_options")
+local policy_metrics = require("kadenza.policy.metrics")
 local publication = require("kadenza.publication")
 local sealing = require("kadenza.sealing")
 local storing = require("kadenza.storing")
@@ -42,7 +43,7 @@ Node.__index = Node
 Node.__name = "kadenza.Node"
 
 for _, methods in ipairs({ joining, contact_query, lookups, storing, items,
-  publication.methods, sealing, figures, held,
+  publication.methods, sealing, figures, held, policy_metrics.methods,
   core.policy_vm and require("kadenza.policy.serving").methods or {},
   core.policy_vm and require("kadenza.policy.console").methods or {} }) do
   for name, method in pairs(methods) do

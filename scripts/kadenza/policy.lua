@@ -141,7 +141,7 @@ local function attach_tables(node, policies)
   if not node:is_open() then -- a policy that is a function has closed it
     return nil, "the node was closed", "KAD_ECLOSED"
   end
-  setup.node = node
+  setup.node, node.new_metrics = node, setup.counted
   return core.policy_host(node.core, setup)
 end
 
@@ -278,6 +278,7 @@ end
 function M.host(node, policies, write)
   local make = M.check_list(policies, 3) == "files" and attach_files
     or attach_tables
+  node.new_metrics = nil
   local handle, message, code = make(node, policies, write)
   if not handle then
     return nil, message, code
@@ -302,6 +303,21 @@ local function without_texts(policies)
       or policy
   end
   return list
+end
+
+-- Calls the functions that wait for other policies of a node.
+local function tell_watchers(node)
+  for _, watcher in ipairs(node.policy_watchers or {}) do
+    watcher()
+  end
+end
+
+--- Calls `fn` whenever the policies of a node were replaced.
+---@param node kadenza.Node
+---@param fn fun()
+function M.on_change(node, fn)
+  node.policy_watchers = node.policy_watchers or {}
+  table.insert(node.policy_watchers, fn)
 end
 
 --- Sets the policies of a node. On failure it keeps those that it has.
@@ -329,6 +345,7 @@ function M.attach(node, policies)
   end
   local before = node.policy_handle
   node.policy_handle, node.policies = handle, without_texts(policies)
+  node.metrics, node.new_metrics = node.new_metrics, nil
   if before then
     before:call("stop")
     retire(node.net, before)
@@ -340,6 +357,7 @@ function M.attach(node, policies)
   end
   if node:is_open() then -- an `on_stop` may have closed it
     handle:call("start")
+    tell_watchers(node)
   end
   return true
 end

@@ -5,6 +5,7 @@
 -- codec belong to one policy: a second claim is an error that names both.
 
 local core = require("kadenza.core")
+local metrics = require("kadenza.policy.metrics")
 local shape = require("kadenza.policy.shape")
 local sorted = require("kadenza.sorted")
 local suggest = require("kadenza.suggest")
@@ -226,6 +227,13 @@ function Composer:add_route(name, given, loaded)
   table.insert(self.setup.http, parsed)
 end
 
+function Composer:add_metric(name, metric, loaded)
+  self:claim("metric '" .. name .. "'", loaded)
+  self:count("metrics", metrics.MAX_METRICS, loaded)
+  table.insert(self.setup.declared, { policy = loaded.name, name = name,
+    type = rawget(metric, "type"), help = rawget(metric, "help") })
+end
+
 function Composer:add_policy(loaded)
   local policy = loaded.policy
   for _, name in ipairs(sorted(policy.types or {})) do
@@ -241,6 +249,9 @@ function Composer:add_policy(loaded)
   end
   for _, name in ipairs(sorted(policy.http or {})) do
     self:add_route(name, rawget(policy.http, name), loaded)
+  end
+  for _, name in ipairs(sorted(policy.metrics or {})) do
+    self:add_metric(name, rawget(policy.metrics, name), loaded)
   end
   self:add_codec(policy.codec, loaded)
 end
@@ -360,7 +371,7 @@ function M.compose(list)
   check_timers(list)
   local composer = setmetatable({
     setup = { hooks = {}, names = {}, deadlines = {}, places = {}, types = {},
-      methods = {}, http = {} },
+      methods = {}, http = {}, declared = {} },
     claims = {},
     counts = {},
     types = {},

@@ -19,21 +19,26 @@ local M = {}
 
 --- The methods of a node that policies may call.
 M.NODE = {
-  "addresses", "announce", "bootstrap", "call", "contacts", "find_node",
-  "get", "get_immutable", "get_mutable", "get_peers", "held", "histograms",
-  "id", "id_bits", "is_open", "names", "neighbours", "ping", "publications",
-  "publish", "put", "put_immutable", "put_mutable", "query", "reachability",
-  "sample", "secure_id", "state", "stats", "unpublish",
+  "addresses", "announce", "bootstrap", "call", "contacts", "count",
+  "find_node", "gauge", "get", "get_immutable", "get_mutable", "get_peers",
+  "held", "histograms", "id", "id_bits", "is_open", "names", "neighbours",
+  "ping", "publications", "publish", "put", "put_immutable", "put_mutable",
+  "query", "reachability", "sample", "secure_id", "state", "stats",
+  "unpublish",
 }
 
 --- The methods of a node that only its program may call.
 M.WITHHELD = { "block", "close", "complete", "configure", "evaluate", "exempt",
   "held_page", "held_types", "http_routes", "leave", "network", "on_close",
-  "receive", "reload", "save", "seal_notices", "send_failure", "serve_http",
+  "policy_metrics", "receive", "reload", "save", "seal_notices",
+  "send_failure", "serve_http",
   "set_network_key" }
 
 -- The objects that policies have for their nodes → their methods.
 local nodes = setmetatable({}, { __mode = "k" })
+
+-- Methods that do not leave the state of the policies.
+local COUNTS <const> = { count = true, gauge = true }
 
 local CALL_COST <const> = 2000 -- instructions charged for a method call
 local MAX_TASKS <const> = 1000 -- running tasks of a policy
@@ -214,7 +219,7 @@ function M.node(node, network)
   local methods = {}
   for _, name in ipairs(M.NODE) do
     local call = forward(reals, name)
-    methods[name] = function(self, ...)
+    methods[name] = COUNTS[name] and call or function(self, ...)
       core.charge(CALL_COST)
       return call(self, with_task(start, network, ...))
     end

@@ -7,6 +7,7 @@ local errors = require("kadenza.errors")
 local compose = require("kadenza.policy.compose")
 local core = require("kadenza.core")
 local log = require("kadenza.log")
+local metrics = require("kadenza.policy.metrics")
 local shape = require("kadenza.policy.shape")
 local task = require("kadenza.task")
 local throttle = require("kadenza.throttle")
@@ -173,9 +174,23 @@ local function pack_state(loaded, node)
     core.pack_plain(state, "the state"))
 end
 
--- Restores the state that an older version of a policy saved.
-local function restore_state(list, node, bytes)
+-- The name under which the values of metrics are carried; no policy has it.
+local METRICS <const> = ""
+
+-- Returns the values of metrics as bytes, like the state of a policy.
+local function pack_metrics(counted)
+  return string.pack("s4s4s4", METRICS, core.pack_plain(nil, "version"),
+    core.pack_plain(counted:plain(), "the metrics"))
+end
+
+-- Restores the state that an older version of a policy saved, or the values of
+-- metrics.
+local function restore_state(list, node, counted, bytes)
   local name, version, state = string.unpack("s4s4s4", bytes)
+  if name == METRICS then
+    counted:restore(core.unpack_plain(state))
+    return true
+  end
   for _, loaded in ipairs(list) do
     local policy = loaded.policy
     if loaded.name == name and policy.restore then
@@ -196,11 +211,14 @@ end
 
 -- Adds to `setup` the functions with which C carries states from old policies
 -- to new. save(index) returns the bytes of a policy's state, nil if it has none
--- or its save failed, or false if there is no policy of that index.
-local function add_migration(setup, list, node)
+-- or its save failed, or false if there is no policy of that index. The metrics
+-- come first.
+local function add_migration(setup, list, node, counted)
   function setup.save(index)
-    local loaded = list[index]
-    if not loaded then
+    local loaded = list[index - 1]
+    if index == 1 then
+      return pack_metrics(counted)
+    elseif not loaded then
       return false
     elseif not loaded.policy.save then
       return nil
@@ -217,7 +235,7 @@ local function add_migration(setup, list, node)
   end
 
   function setup.restore(bytes)
-    return restore_state(list, node, bytes)
+    return restore_state(list, node, counted, bytes)
   end
 end
 
@@ -273,10 +291,15 @@ function M.set_up(list, node, network)
     return nil, shape.problem_of(setup)
   end
   add_scheduling(setup, network)
-  add_migration(setup, list, node)
+  local counted = metrics.new(setup.declared)
+  setup.counted = counted
+  add_migration(setup, list, node, counted)
   setup.report, setup.clamped = log_failure, log_clamped
   function setup.describe()
     return require("kadenza.policy.describe").describe(list, setup)
+  end
+  function setup.metrics()
+    return core.pack_plain(counted:plain(), "the metrics")
   end
   function setup.routes()
     return core.pack_plain(plain_routes(setup), "the routes")
@@ -359,8 +382,8 @@ function M.load_files(handle, network, packed, sink)
   local sandbox = require("kadenza.sandbox")
   local files = core.unpack_plain(packed)
   log_to(sink)
-  local node = require("kadenza.policy.facade").node(
-    require("kadenza.node").wrap(handle, network), network)
+  local real = require("kadenza.node").wrap(handle, network)
+  local node = require("kadenza.policy.facade").node(real, network)
   local list = {}
   if files.standard then
     core.open_standard(files.standard.path, files.standard.cpath)
@@ -375,7 +398,7 @@ function M.load_files(handle, network, packed, sink)
   end
   local setup, message = M.set_up(list, node, network)
   if setup then
-    setup.node = node
+    setup.node, real.metrics = node, setup.counted
     add_prompt(setup, list, node, network)
     setup.finish = function(is_last_try)
       return finish_tasks(network, is_last_try)

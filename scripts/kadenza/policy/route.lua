@@ -119,6 +119,16 @@ function M.parse(text)
   return route
 end
 
+--- Tells whether the path of a request that fits a route is one of the node
+--- itself: its first segment is a parameter.
+---@param route kadenza.Route
+---@param params table<string, string>
+---@return boolean
+function M.is_of_node(route, params)
+  local name = route.names[1]
+  return name ~= nil and problem_of_first(params[name]) ~= nil
+end
+
 --- Tells whether requests of a method only read, unless a policy breaks that
 --- rule.
 ---@param method string

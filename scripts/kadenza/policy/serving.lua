@@ -20,6 +20,8 @@ local M = {}
 --- to read a longer body as JSON could cost a hook its budget.
 M.MAX_BODY = 65536
 
+local NO_ROUTE <const> = "no policy serves this path"
+
 -- What a caller is told when a hook was not called.
 local REFUSALS <const> = {
   failed = { "the policy failed", 500 },
@@ -219,19 +221,39 @@ local function find_route(service, method, path)
     return nil, "no policy serves " .. method .. " here, but "
       .. table.concat(params, ", "), 405, params
   end
-  return nil, "no policy serves this path", 404, params
+  return nil, NO_ROUTE, 404, params
 end
 
---- Finds the route of a request: `pattern`, `policy`, `is_public`.
+-- Serves a request whose route is known.
+local function serve(service, found, request, params, done)
+  if route.is_of_node(found, params) then
+    done(nil, NO_ROUTE, 404)
+    return nil
+  elseif #(request.body or "") > M.MAX_BODY then
+    done(nil, "the body has more than " .. M.MAX_BODY .. " bytes", 413)
+    return nil
+  end
+  return service:call(found, pack_request(request, found, params), done)
+end
+
+---@class kadenza.ServedRoute: kadenza.HttpRoute
+---@field serve async fun(request: table): table?, string?, integer?
+
+--- Returns the routes of a node, each with a function that serves a request
+--- whose `params` are known; until the policies are replaced.
 ---@param node kadenza.Node
----@param method string
----@param path string  decoded, without query
----@return kadenza.Route? route
----@return string|table message  why there is none; else the parameters
----@return integer? status
----@return string[]? methods  those in use at this path
-function M.find(node, method, path)
-  return find_route(service_of(node), method, path)
+---@return kadenza.ServedRoute[] routes
+function M.routes(node)
+  local service, routes = service_of(node), node:http_routes()
+  for i, found in ipairs(routes) do
+    local own = service.routes[i]
+    found.serve = function(request)
+      return task.wait(function(resume)
+        return serve(service, own, request, request.params, resume)
+      end)
+    end
+  end
+  return routes
 end
 
 ----------------------------------------------------------------- methods --
@@ -269,13 +291,10 @@ function M.methods:serve_http(request, callback)
   return task.operate(function(done)
     local found, params, status, methods =
       find_route(service, request.method, request.path)
-    if not found then
-      done(nil, params, status, methods)
-    elseif #(request.body or "") > M.MAX_BODY then
-      done(nil, "the body has more than " .. M.MAX_BODY .. " bytes", 413)
-    else
-      return service:call(found, pack_request(request, found, params), done)
+    if found then
+      return serve(service, found, request, params, done)
     end
+    done(nil, params, status, methods)
   end, callback)
 end
 

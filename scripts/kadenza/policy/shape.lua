@@ -28,6 +28,7 @@ local POLICY_KEYS <const> = {
   http = "table",
   every = "table",
   codec = "table",
+  metrics = "table",
   deadline = "number",
   samples = "table",
   requires = "table",
@@ -55,6 +56,8 @@ local MAX_NAME <const> = 32
 M.MAX_TIMERS = 1000
 
 local MAX_POLICY_NAME <const> = 64
+local MAX_METRIC <const> = 48
+local MAX_HELP <const> = 200
 local MAX_MESSAGE <const> = 2000
 
 for _, hooks in ipairs({ M.FILTERS, M.LISTENERS }) do
@@ -243,6 +246,38 @@ local function check_codec(codec)
   check_kind(codec.decode, "function", "codec.decode")
 end
 
+local METRIC_KEYS <const> = { type = "string", help = "string" }
+local METRIC_TYPES <const> = { counter = true, gauge = true }
+
+local function check_help(help, where)
+  if help == "" or #help > MAX_HELP or help:find("[%c\127]")
+    or not utf8.len(help)
+  then
+    fail("%s must be one line of 1 to %d bytes in UTF-8", where, MAX_HELP)
+  end
+end
+
+local function check_metric(name, metric)
+  if type(name) ~= "string" or #name > MAX_METRIC
+    or not name:find("^[a-z][a-z0-9_]*$")
+  then
+    fail("'%s' is not a name of a metric: it needs 1 to %d of a-z, 0-9 and "
+      .. "'_', a letter first", tostring(name), MAX_METRIC)
+  elseif name:find("_total$") then
+    fail("metrics.%s: '_total' is added when it is shown", name)
+  end
+  local where = "metrics." .. name
+  check_kind(metric, "table", where)
+  check_keys(metric, METRIC_KEYS, " in " .. where)
+  for key, kind in pairs(METRIC_KEYS) do
+    check_kind(rawget(metric, key), kind, where .. "." .. key)
+  end
+  if not METRIC_TYPES[rawget(metric, "type")] then
+    fail("%s.type must be 'counter' or 'gauge'", where)
+  end
+  check_help(rawget(metric, "help"), where .. ".help")
+end
+
 -- Calls `check(key, value)` for each entry of a part of the policy.
 local function check_each(part, check)
   for key, value in next, part or {} do
@@ -287,6 +322,7 @@ local function check_policy(policy)
   check_each(policy.types, check_type)
   check_each(policy.rpc, check_rpc)
   check_each(policy.http, check_route)
+  check_each(policy.metrics, check_metric)
   check_timers(policy.every or {})
   check_each(policy.requires, check_requirement)
   if policy.codec then

@@ -168,6 +168,11 @@
 ---@field seconds number
 ---@field run async fun(node: kadenza.Node)
 
+--- A metric of a policy, for `node:count` and `node:gauge`.
+---@class kadenza.MetricDeclaration
+---@field type "counter"|"gauge"
+---@field help string  one line
+
 --- A record that `kadenza check` stores.
 ---@class kadenza.Sample
 ---@field value string
@@ -194,6 +199,7 @@
 ---@field rpc? table<string, kadenza.Method>
 ---@field http? table<string, kadenza.HttpHandler|kadenza.HttpRouteTable>  routes: ["GET /poll/:name"]
 ---@field every? kadenza.Every[]
+---@field metrics? table<string, kadenza.MetricDeclaration>  names of a-z, 0-9 and '_'
 ---@field codec? kadenza.Codec  replaces KRPC for the whole node
 ---@field on_start? async fun(node: kadenza.Node)
 ---@field on_stop? fun(node: kadenza.Node)

@@ -112,6 +112,7 @@ local function replace_policies(self, policies)
   end
   self.handle, self.policies = handle, policies
   self.node.policy_handle = handle
+  self.node.metrics = self.node.new_metrics
   self.about = core.decode(assert(handle:ask("describe", "")))
   return true
 end
@@ -367,6 +368,17 @@ local function await_response(self, request)
     self.net:run(1)
   end
   return response
+end
+
+--- Returns the values of the metrics that the policy declares, by name.
+---@return table<string, number> values
+function Policy:metrics()
+  check_open(self)
+  local values = {}
+  for _, metric in ipairs(self.node:policy_metrics()) do
+    values[metric.name] = metric.value
+  end
+  return values
 end
 
 --- Sends the policy a request over HTTP, which a hook of `http` serves. Virtual
