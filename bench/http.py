@@ -9,7 +9,9 @@ time, while others use or attack its HTTP server from other addresses of
 
     off            the node serves no HTTP
     quiet          it does, and has no client
-    get N          wrk asks for /health/live over N connections
+    paced 48       wrk asks for /health/live about 20,000 times a second
+    get N          wrk asks for /health/live over N connections,
+                   as fast as it can
     idle N         N connections without a request
     loris          1,000 connections that send a byte a second each
     garbage        16 connections that send noise as fast as they can
@@ -36,6 +38,7 @@ import select
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 
 from flood import PAUSE_SECONDS, measure, quantile
@@ -71,14 +74,23 @@ def send(sock, data):
 
 # ------------------------------------------------------------------ clients --
 
-def use_get(address, count, end):
+def use_get(address, count, end, *more):
     """Has wrk ask over `count` connections. Returns the requests."""
     seconds = max(1, round(end - time.monotonic()))
     done = subprocess.run(
-        ["wrk", "-t1", f"-c{count}", f"-d{seconds}",
+        ["wrk", "-t1", f"-c{count}", f"-d{seconds}", *more,
          "http://{}:{}/health/live".format(*address)],
         capture_output=True, text=True, check=True)
     return int(re.search(r"(\d+) requests in", done.stdout)[1])
+
+
+def use_paced(address, count, end):
+    """Does the same, with a pause of 2 ms behind each response: about 20,000
+    requests a second over 48 connections."""
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write("function delay() return 2 end\n")
+        script.flush()
+        return use_get(address, count, end, "-s", script.name)
 
 
 def hold_idle(address, count, end):
@@ -137,6 +149,7 @@ def never_read(address, count, end):
 CASES = {
     "off": None,
     "quiet": None,
+    "paced 48": (use_paced, 48),
     "get 16": (use_get, 16),
     "get 128": (use_get, 128),
     "idle 1000": (hold_idle, 1000),
@@ -245,7 +258,7 @@ def main():
     for name, case in CASES.items():
         if wanted and not any(part in name for part in wanted):
             continue
-        if case and case[0] is use_get and not shutil.which("wrk"):
+        if case and case[0] in (use_get, use_paced) and not shutil.which("wrk"):
             continue
         figures = run(name, case, options.binary, options.seconds, cores)
         print(json.dumps(figures) if options.json else line_of(figures),

@@ -22,6 +22,10 @@ local state_folder = require("kadenza.cli.state_folder")
 local report = require("kadenza.cli.report")
 local task = require("kadenza.task")
 
+-- Size of a step of the collector of garbage, as a power of two. A step of the
+-- default, 2^13, takes up to a millisecond, in which no datagram is read.
+local COLLECTOR_STEP <const> = 10
+
 -- How long a stopping node hands off its records.
 local LEAVE_SECONDS <const> = 3
 
@@ -269,6 +273,7 @@ local function serve(args, settings, log_start)
   end
   start(task.network(), settings, running)
   collectgarbage()
+  collectgarbage("incremental", 0, 0, COLLECTOR_STEP)
   if not stopped then
     kad.wait(function(resume)
       running.stop = resume
