@@ -163,6 +163,12 @@ large_overlays := $(if $(SANITIZE),$(if $(TESTS),,$(addsuffix .c,\
   $(filter tests/sim/% tests/unit/sim/%,$(file < tests/slow)))))
 slow_specs := $(if $(SANITIZE),$(if $(TESTS),,\
   $(filter tests/spec/sim/% tests/spec/cli/%,$(file < tests/slow))))
+# Without HTTP, specs and documents that use it are left out.
+http_specs := $(if $(with_http),,tests/spec/cli/config_spec.lua \
+  tests/spec/cli/http_spec.lua tests/spec/web/api_spec.lua \
+  tests/spec/web/server_spec.lua)
+http_documents := $(if $(with_http),,$(filter docs/http%.md \
+  docs/metrics.md,$(documents)))
 unit_tests := $(patsubst %.c,$(BUILD)/%,\
   $(filter-out $(large_overlays),$(unit_sources)))
 rule_tests := $(patsubst %.c,$(BUILD)/%,\
@@ -212,10 +218,11 @@ test: ## build and run every test (TESTS=part of a path)
 	@$(suite) corpus '' $(replays)
 	@ATTACK_SECONDS=1 $(suite) attack tests/check/attack $(attack_programs)
 	@$(suite) headers tests/check/public_header $(public_headers)
-	@$(suite) spec '$(busted)' $(filter-out $(slow_specs),$(spec_files))
+	@$(suite) spec '$(busted)' $(filter-out $(slow_specs) $(http_specs),\
+	  $(spec_files))
 	@$(if $(examples),$(suite) programs tests/check/program $(examples))
 	@$(if $(SANITIZE),,$(suite) examples '$(LUA) tests/check/examples.lua' \
-	  $(documents))
+	  $(filter-out $(http_documents),$(documents)))
 	@$(if $(SANITIZE),,$(suite) reference '$(LUA) \
 	  tests/check/reference_examples.lua' docs/reference/lua.md)
 	@$(totals)

@@ -15,6 +15,11 @@ local TOKEN_FLAG <const> = "--http-token-file"
 local MAX_FILE <const> = 4096
 local MIN_TOKEN <const> = 16
 
+-- Bytes that all bodies together may have: at least so many, and so many of the
+-- largest.
+local MIN_BODIES <const> = 8 << 20
+local BODIES <const> = 4
+
 ------------------------------------------------------------------- token --
 
 -- Returns what is wrong with a token, or nil.
@@ -91,7 +96,8 @@ function M.prepare(settings)
   options.listen = settings.http
   options.limits = { connections = settings.http_connections,
     address_connections = settings.http_address_connections,
-    body_bytes = settings.http_body }
+    body_bytes = settings.http_body,
+    bodies_bytes = math.max(MIN_BODIES, BODIES * settings.http_body) }
   local server, message, code = require("kadenza.web").open(options)
   if not server then
     fault.failed("--http " .. message, code)
