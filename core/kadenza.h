@@ -232,7 +232,8 @@ enum {
   KAD_SALT_MAX = 64,           /* BEP 44 */
   KAD_TYPE_NAME_MAX = 32,      /* bytes of a record type's name */
   KAD_METHOD_NAME_MAX = 32,    /* bytes of a query's name */
-  KAD_VALUE_MAX = 1000,        /* bytes of a value, whatever its type allows */
+  KAD_ITEM_VALUE_MAX = 1000,   /* BEP 44, and types that say nothing else */
+  KAD_VALUE_MAX = 8192,        /* bytes of a value, whatever its type allows */
   KAD_VALUES_MAX = 1024,       /* values a key, whatever its type allows */
   KAD_RECORDS_PER_MESSAGE = 32 /* records in one store or one page */
 };
@@ -353,17 +354,18 @@ typedef void (*kad_hook_fn)(void *state, const struct kad_hook_call *call,
  * built-in checks come first, and a limit of 0 keeps the built-in limit. A
  * merge of `immutable` or `mutable` holds one of the records that it gets. */
 struct kad_type {
-  const char *name;     /* at most KAD_TYPE_NAME_MAX bytes */
-  uint32_t max_size;    /* bytes of a value; 0 … KAD_VALUE_MAX; 0 is 1000 */
-  uint32_t max_values;  /* values a key; 0 … KAD_VALUES_MAX; 0 is 64 */
-  uint32_t ttl;         /* seconds; 0 is 86400 (Kademlia §2.3) */
-  uint32_t republish;   /* seconds; 0 is 3600; UINT32_MAX is never */
-  bool signed_only;     /* reject records without a publisher */
-  void *state;          /* given to the hooks */
-  kad_hook_fn validate; /* whether a record is accepted */
-  kad_hook_fn merge;    /* which records are held */
-  kad_hook_fn select;   /* which records a get returns */
-  kad_hook_fn expire;   /* how long a record lives here */
+  const char *name;         /* at most KAD_TYPE_NAME_MAX bytes */
+  uint32_t max_size;        /* bytes of a value; 0 … KAD_VALUE_MAX; 0 is 1000;
+                               above it, at most max_reply less 452 */
+  uint32_t max_values;      /* values a key; 0 … KAD_VALUES_MAX; 0 is 64 */
+  uint32_t ttl;             /* seconds; 0 is 86400 (Kademlia §2.3) */
+  uint32_t republish;       /* seconds; 0 is 3600; UINT32_MAX is never */
+  bool signed_only;         /* reject records without a publisher */
+  void *state;              /* given to the hooks */
+  kad_hook_fn validate;     /* whether a record is accepted */
+  kad_hook_fn merge;        /* which records are held */
+  kad_hook_fn select;       /* which records a get returns */
+  kad_hook_fn expire;       /* how long a record lives here */
   kad_hook_fn republish_at; /* when it is republished next */
   kad_hook_fn stored;       /* after a record is held; the result is ignored */
   kad_hook_fn dropped;      /* after it is dropped; the result is ignored */
@@ -563,9 +565,10 @@ struct kad_network_keys; /* kadenza_network_key.h */
     "A get leaves a cached copy of what it found near the key.")               \
   X(bool, repair, true, 0, 1, "",                                              \
     "A get sends holders the records that they lack.")                         \
-  X(uint32_t, max_reply, 1452, 512, 1452, "bytes",                             \
-    "Largest datagram that the node sends; over 1232 for one large record "    \
-    "only.")                                                                   \
+  X(uint32_t, max_reply, 1452, 512, 8972, "bytes",                             \
+    "Largest datagram that the node sends, and at least 1500 are read; over "  \
+    "1232 for one large record only, over 1452 where all links have large "    \
+    "frames.")                                                                 \
   X(uint32_t, max_lookups, 64, 1, UINT32_MAX, "",                              \
     "Operations with lookups that run at once; others wait.")                  \
   X(uint32_t, max_pending_hooks, 10000, 0, UINT32_MAX, "",                     \
@@ -673,6 +676,7 @@ KAD_API kad_time_ms kad_node_deadline(const struct kad_node *node);
  *                  an array or a `call` is missing
  *   KAD_ECONFLICT  two types or two methods have one name, or the name of a
  *                  method is reserved
+ *   KAD_ETOOBIG    values of a type may be larger than kad_node_value_room
  *   KAD_EFULL      more than 62 types besides the built-in ones */
 KAD_API KAD_MUST_CHECK int kad_node_set_policy(struct kad_node *node,
                                                const struct kad_policy *policy);

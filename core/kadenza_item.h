@@ -4,7 +4,7 @@
  * An immutable item is a value under its hash. A mutable one is signed, under
  * the hash of its publisher and, if it has one, a salt; of two versions the one
  * with the higher sequence number counts. The value of an item is bencoded: any
- * bencoded value of at most KAD_VALUE_MAX bytes, in the only form that
+ * bencoded value of at most KAD_ITEM_VALUE_MAX bytes, in the only form that
  * bencoding has for it, nested at most KAD_ITEM_DEPTH_MAX deep.
  *
  * Items are records of the built-in types `immutable` and `mutable`, in
@@ -40,7 +40,7 @@ enum {
 };
 
 /* Checks the value of an item. Returns 0, or
- *   KAD_ETOOBIG     it has more than KAD_VALUE_MAX bytes
+ *   KAD_ETOOBIG     it has more than KAD_ITEM_VALUE_MAX bytes
  *   KAD_EMALFORMED  it is not one bencoded value in its only form: numbers
  *                   without leading zeros, keys of dictionaries ascending and
  *                   none twice; or it is nested too deeply */

@@ -53,6 +53,11 @@ KAD_API bool kad_node_is_sealed(const struct kad_node *node);
  * less KAD_SEAL_OVERHEAD if it is sealed. */
 KAD_API size_t kad_node_message_room(const struct kad_node *node);
 
+/* Returns the bytes that a value can have at most, whatever its type allows, so
+ * that a message has room for it and all that may be beside it: a message less
+ * 452, at least KAD_ITEM_VALUE_MAX and at most KAD_VALUE_MAX. */
+KAD_API size_t kad_node_value_room(const struct kad_node *node);
+
 /* Why a sealed node drops datagrams of a sender, which may be a member with a
  * mistake in its configuration. */
 enum kad_seal_problem {

@@ -212,6 +212,13 @@ static int node_message_room(lua_State *L) {
   return 1;
 }
 
+/* node:value_room() → bytes of the largest value, whatever its type allows */
+static int node_value_room(lua_State *L) {
+  const struct kad_lua_node *const self = kad_lua_check_node(L, 1);
+  lua_pushinteger(L, (lua_Integer)kad_node_value_room(self->link->node));
+  return 1;
+}
+
 /* node:publications() → list of the records that it keeps alive */
 static int node_publications(lua_State *L) {
   kad_lua_push_without_collector(L, push_publications,
@@ -340,6 +347,7 @@ static const luaL_Reg shared_methods[] = {
     {"unpublish", node_unpublish},
     {"publications", node_publications},
     {"message_room", node_message_room},
+    {"value_room", node_value_room},
     {NULL, NULL},
 };
 

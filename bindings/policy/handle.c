@@ -367,7 +367,11 @@ static int policy_swap(lua_State *L) {
     return push_problem(L, host);
   }
   if (installation.error != 0) {
-    return kad_lua_push_error(L, installation.error);
+    if (installation.problem[0] == '\0') {
+      return kad_lua_push_error(L, installation.error);
+    }
+    lua_pushstring(L, installation.problem);
+    return kad_lua_push_error_message(L, installation.error);
   }
   lua_pushboolean(L, true);
   lua_pushboolean(L, lost);

@@ -1,11 +1,14 @@
 #include "policy/install.h"
 
+#include "kadenza_network_key.h"
 #include "lua/field.h"
 #include "policy/codec.h"
 #include "policy/hook.h"
 #include "policy/metered.h"
 
+#include <inttypes.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -216,6 +219,26 @@ static void register_setup(lua_State *L, struct kad_host *host) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &host->keys.setup);
 }
 
+/* Names the type whose values fit in no message of the node. */
+static void explain_size(struct kad_installation *installation) {
+  const struct kad_node *const node = installation->host->link->node;
+  const struct kad_policy *const policy = &installation->policy;
+  const uint32_t room = (uint32_t)kad_node_value_room(node);
+  for (size_t i = 0; i < policy->type_count; i++) {
+    const struct kad_type *const type = &policy->types[i];
+    if (type->max_size > room) {
+      const uint32_t max_reply = kad_node_config(node)->max_reply;
+      (void)snprintf(installation->problem, sizeof installation->problem,
+                     "type '%s': max_size is %" PRIu32
+                     ", which needs a max_reply of %" PRIu32
+                     ": the node has %" PRIu32,
+                     type->name, type->max_size,
+                     max_reply + type->max_size - room, max_reply);
+      return;
+    }
+  }
+}
+
 void kad_policy_install(lua_State *L, struct kad_installation *installation) {
   struct kad_host *const host = installation->host;
   struct kad_policy *const policy = &installation->policy;
@@ -246,4 +269,7 @@ void kad_policy_install(lua_State *L, struct kad_installation *installation) {
   host->users++;
   installation->error = kad_node_set_policy(host->link->node, policy);
   host->users -= installation->error != 0;
+  if (installation->error == KAD_ETOOBIG) {
+    explain_size(installation);
+  }
 }

@@ -20,6 +20,7 @@ struct kad_installation {
   struct kad_host *host;
   struct kad_policy policy; /* its arrays are userdata on the stack */
   int error;                /* 0 or KAD_E… */
+  char problem[160];        /* what the user must mend; "": the error says it */
 };
 
 /* Installs the set-up at 2 in the node of the host, and adds to the set-up the

@@ -14,12 +14,12 @@
 #include "kadenza_socket.h"
 #include "kadenza_watch.h"
 #include "net/user_timers.h"
+#include "rpc/datagram.h"
 
 enum {
-  KAD_MEMBER_ADDRESSES = 8,        /* addresses of a node at most */
-  KAD_NETWORK_DATAGRAM_MAX = 1500, /* bytes; longer datagrams are not sent */
-  KAD_NAME_MAX = 255,              /* bytes of a name: RFC 1035 §2.3.4 */
-  KAD_RESOLVE_MAX = 32             /* addresses of a name */
+  KAD_MEMBER_ADDRESSES = 8, /* addresses of a node at most */
+  KAD_NAME_MAX = 255,       /* bytes of a name: RFC 1035 §2.3.4 */
+  KAD_RESOLVE_MAX = 32      /* addresses of a name */
 };
 
 struct kad_member;

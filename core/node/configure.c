@@ -67,6 +67,7 @@ int kad_configure_limiter(const struct kad_node *node,
       .signatures_per_s_address = config->signatures_per_s_address,
       .signatures_per_s_subnet = config->signatures_per_s_subnet,
       .bytes_per_s = config->bytes_per_s,
+      .max_reply = config->max_reply,
       .allow_local = config->allow_local,
   };
   *limiter = NULL;

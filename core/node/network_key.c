@@ -4,6 +4,7 @@
  * Tested by tests/unit/node/network_key_test.c. */
 #include "engine/node.h"
 #include "rpc/datagram.h"
+#include "rpc/record_size.h"
 
 int kad_node_set_network_keys(struct kad_node *node,
                               const struct kad_network_keys *keys) {
@@ -21,6 +22,10 @@ bool kad_node_is_sealed(const struct kad_node *node) {
 
 size_t kad_node_message_room(const struct kad_node *node) {
   return node != NULL ? kad_datagram_room(node) : 0;
+}
+
+size_t kad_node_value_room(const struct kad_node *node) {
+  return node != NULL ? kad_record_value_room(node) : 0;
 }
 
 bool kad_node_next_seal_notice(const struct kad_node *node, uint64_t *cursor,

@@ -10,6 +10,7 @@
 #include "records/memory/memory_store.h"
 #include "replication/republish.h"
 #include "rpc/datagram.h"
+#include "rpc/record_size.h"
 
 #include <sodium.h>
 
@@ -240,7 +241,7 @@ static bool receive_datagram(struct kad_node *node,
     node->stats.dropped_martian++;
   } else if (kad_address_set_has(&node->blocked, from)) {
     node->stats.dropped_blocked++;
-  } else if (datagram.len > KAD_DATAGRAM_MAX) {
+  } else if (datagram.len > kad_datagram_longest(node)) {
     node->stats.dropped_malformed++;
   } else if (kad_sealing_open(node, from, &datagram, room)) {
     receive_opened(node, from, datagram);
@@ -280,11 +281,28 @@ kad_time_ms kad_node_deadline(const struct kad_node *node) {
   return kad_node_env_time(node, kad_heap_next(&node->timers));
 }
 
+/* Returns false if values of a type of `policy` fit in no message. */
+static bool values_fit(const struct kad_node *node,
+                       const struct kad_policy *policy) {
+  const size_t room = kad_record_value_room(node);
+  const size_t count =
+      policy != NULL && policy->types != NULL ? policy->type_count : 0;
+  for (size_t i = 0; i < count; i++) {
+    if (policy->types[i].max_size > room) {
+      return false;
+    }
+  }
+  return true;
+}
+
 int kad_node_set_policy(struct kad_node *node,
                         const struct kad_policy *policy) {
   struct kad_ruleset *ruleset;
   if (node == NULL) {
     return KAD_EINVAL;
+  }
+  if (!values_fit(node, policy)) {
+    return KAD_ETOOBIG;
   }
   int error = kad_ruleset_new(&node->env.allocator, policy, &ruleset);
   if (error != 0) {

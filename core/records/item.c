@@ -12,7 +12,7 @@
 enum {
   HASH_SIZE = 20, /* bytes; those of an id of 160 bits */
   /* More than "4:salt64:", "3:seqi<20 digits>e" and "1:v". */
-  SIGNED_MAX = KAD_VALUE_MAX + KAD_SALT_MAX + 64
+  SIGNED_MAX = KAD_ITEM_VALUE_MAX + KAD_SALT_MAX + 64
 };
 
 static_assert(HASH_SIZE == SHA1_DIGEST_LENGTH, "the size of SHA-1");
@@ -43,7 +43,7 @@ enum kad_item_kind kad_item_kind_of_record(const struct kad_record *item) {
 /* ------------------------------------------------------------- targets -- */
 
 int kad_item_check_value(struct kad_slice value) {
-  if (value.len > KAD_VALUE_MAX) {
+  if (value.len > KAD_ITEM_VALUE_MAX) {
     return KAD_ETOOBIG;
   }
   return kad_bencode_is_canonical(value, KAD_ITEM_DEPTH_MAX) ? 0
@@ -133,8 +133,8 @@ bool kad_item_verify(struct kad_slice value, struct kad_slice salt, int64_t seq,
                      const uint8_t signature[KAD_SIGNATURE_SIZE]) {
   uint8_t buffer[SIGNED_MAX];
   struct kad_writer writer = {.data = buffer, .cap = sizeof buffer};
-  if (publisher == NULL || signature == NULL || value.len > KAD_VALUE_MAX ||
-      salt.len > KAD_SALT_MAX) {
+  if (publisher == NULL || signature == NULL ||
+      value.len > KAD_ITEM_VALUE_MAX || salt.len > KAD_SALT_MAX) {
     return false;
   }
   write_signed(value, salt, seq, &writer);

@@ -31,21 +31,21 @@ static const struct kad_type built_in[] = {
     },
     {
         .name = "value",
-        .max_size = KAD_VALUE_MAX,
+        .max_size = KAD_ITEM_VALUE_MAX,
         .max_values = DEFAULT_MAX_VALUES,
         .ttl = DAY_S,
         .republish = HOUR_S,
     },
     {
         .name = "immutable",
-        .max_size = KAD_VALUE_MAX,
+        .max_size = KAD_ITEM_VALUE_MAX,
         .max_values = 1,
         .ttl = ITEM_TTL_S,
         .republish = HOUR_S,
     },
     {
         .name = "mutable",
-        .max_size = KAD_VALUE_MAX,
+        .max_size = KAD_ITEM_VALUE_MAX,
         .max_values = 1,
         .ttl = ITEM_TTL_S,
         .republish = HOUR_S,
@@ -78,7 +78,8 @@ int kad_type_check(const struct kad_type *type) {
     return KAD_EINVAL;
   }
   const enum kad_item_kind kind = kad_item_kind_of(kad_slice_of(type->name));
-  if (kind != KAD_ITEM_NONE && type->max_values > 1) {
+  if (kind != KAD_ITEM_NONE &&
+      (type->max_values > 1 || type->max_size > KAD_ITEM_VALUE_MAX)) {
     return KAD_EINVAL;
   }
   /* These have no publisher: such a type would reject them all. */

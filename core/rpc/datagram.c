@@ -20,6 +20,11 @@ static int encode(struct kad_node *node, const struct kad_message *message,
   return error == 0 && writer->len == 0 ? KAD_ECODEC : error;
 }
 
+size_t kad_datagram_longest(const struct kad_node *node) {
+  const size_t most = node->config.max_reply;
+  return most > KAD_DATAGRAM_USUAL ? most : KAD_DATAGRAM_USUAL;
+}
+
 size_t kad_datagram_room(const struct kad_node *node) {
   return node->config.max_reply - kad_sealing_overhead(node);
 }

@@ -10,12 +10,18 @@
 #include "wire/message.h"
 
 enum {
-  KAD_DATAGRAM_MAX = 1500,     /* bytes of a datagram read or sent */
+  KAD_DATAGRAM_MAX = 8972,     /* bytes of a datagram read or sent: a frame of
+                                  9,000 bytes without headers (IPv4) */
+  KAD_DATAGRAM_USUAL = 1500,   /* bytes that a node reads in any case */
   KAD_DATAGRAM_PAGE_MAX = 1232 /* bytes of a datagram with more than one record,
                                   so that it is never fragmented: the minimum
                                   MTU of IPv6, 1280, without headers (RFC 8200
                                   §5) */
 };
+
+/* Returns the bytes of the longest datagram that the node reads: those of
+ * max_reply, and at least KAD_DATAGRAM_USUAL. */
+size_t kad_datagram_longest(const struct kad_node *node);
 
 /* Returns the bytes that a message may have: max_reply, less what sealing adds
  * to it. */

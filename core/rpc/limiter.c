@@ -4,7 +4,6 @@
 #include "base/allocator.h"
 #include "base/array.h"
 #include "base/token_bucket.h"
-#include "rpc/datagram.h"
 
 #include <sodium.h>
 
@@ -112,9 +111,9 @@ static void set_rates(struct kad_limiter *limiter,
   limiter->all_rates[RESOURCE_SIGNATURES] =
       make_signature_rate(config->signatures_per_s);
   limiter->byte_rate = kad_token_rate_of(config->bytes_per_s,
-                                         config->bytes_per_s > KAD_DATAGRAM_MAX
+                                         config->bytes_per_s > config->max_reply
                                              ? config->bytes_per_s
-                                             : KAD_DATAGRAM_MAX);
+                                             : config->max_reply);
 }
 
 int kad_limiter_new(const struct kad_limiter_config *config,

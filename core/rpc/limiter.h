@@ -23,7 +23,8 @@ struct kad_limiter_config {
                                 message full */
   uint32_t signatures_per_s_address; /* for one address */
   uint32_t signatures_per_s_subnet;  /* for one /24 or /64 */
-  uint64_t bytes_per_s; /* of all replies; burst: 1 s, at least one datagram */
+  uint64_t bytes_per_s; /* of all replies; burst: 1 s, at least max_reply */
+  uint32_t max_reply;   /* bytes of the largest reply */
   bool allow_local;     /* local addresses have no limit of their subnet */
 };
 

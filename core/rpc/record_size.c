@@ -10,6 +10,7 @@
 enum {
   TRANSACTION_SIZE = 4, /* bytes of the transaction of our queries */
   STORE_OVERHEAD = 250, /* bytes; more than a store has around its records */
+  VALUE_RESERVE = 452,  /* bytes; at least what a message has beside a value */
   ANY_OVERHEAD = 300    /* bytes; more than KRPC has around a record, in a store
                            and in a reply, and for the digits of its ttl */
 };
@@ -71,6 +72,15 @@ bool kad_record_is_readable(struct kad_node *node,
     return true;
   }
   return fits_reply(node, record) && fits_store(node, record);
+}
+
+size_t kad_record_value_room(const struct kad_node *node) {
+  const size_t room = kad_datagram_room(node);
+  if (room < KAD_ITEM_VALUE_MAX + VALUE_RESERVE) {
+    return KAD_ITEM_VALUE_MAX; /* records that have less beside them fit */
+  }
+  return room < KAD_VALUE_MAX + VALUE_RESERVE ? room - VALUE_RESERVE
+                                              : KAD_VALUE_MAX;
 }
 
 size_t kad_record_store_room(const struct kad_node *node) {

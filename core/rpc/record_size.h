@@ -14,6 +14,10 @@
 bool kad_record_is_readable(struct kad_node *node,
                             const struct kad_record *record);
 
+/* Returns the bytes that max_size of a type may have, as kad_node_value_room.
+ */
+size_t kad_record_value_room(const struct kad_node *node);
+
 /* Returns the bytes for records in a store of several. */
 size_t kad_record_store_room(const struct kad_node *node);
 

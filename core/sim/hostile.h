@@ -19,7 +19,7 @@ enum {
 struct kad_hostile_datagram {
   struct kad_address from;
   size_t len;
-  uint8_t bytes[KAD_NETWORK_DATAGRAM_MAX];
+  uint8_t bytes[KAD_DATAGRAM_MAX];
 };
 
 /* A query of a flooder for a token. */

@@ -28,7 +28,8 @@
 #include "sim/trace.h"
 
 enum {
-  KAD_SIM_SOCKETS_FIRST_PORT = 49152 /* of the dynamic ports; RFC 6335 §6 */
+  KAD_SIM_SOCKETS_FIRST_PORT = 49152, /* of the dynamic ports; RFC 6335 §6 */
+  KAD_SIM_FLIGHT_SIZES = 3            /* for short, usual, long datagrams */
 };
 
 struct kad_sim_member;
@@ -94,8 +95,7 @@ struct kad_sim {
   struct kad_sim_config config; /* without the quantiles */
   kad_time_ms now;
   struct kad_wheel flights; /* by arrival */
-  struct kad_sim_flight *free_small;
-  struct kad_sim_flight *free_large;
+  struct kad_sim_flight *free_flights[KAD_SIM_FLIGHT_SIZES];
   struct kad_map sockets;
   uint64_t unbound;            /* sockets removed from the table so far */
   struct kad_sim_curve *curve; /* NULL: a latency is drawn for each datagram */

@@ -10,13 +10,23 @@ enum {
   HEADERS_IP6 = 48
 };
 
-static struct kad_sim_flight **free_list(struct kad_sim *sim, size_t cap) {
-  return cap == SMALL_SIZE ? &sim->free_small : &sim->free_large;
+/* The sizes of flights, in bytes. */
+static const uint16_t caps[KAD_SIM_FLIGHT_SIZES] = {
+    SMALL_SIZE, KAD_DATAGRAM_USUAL, KAD_DATAGRAM_MAX};
+
+/* Returns the number of the smallest size that has room for `len` bytes. */
+static size_t size_of(size_t len) {
+  size_t i = 0;
+  while (i < KAD_SIM_FLIGHT_SIZES - 1 && len > caps[i]) {
+    i++;
+  }
+  return i;
 }
 
 struct kad_sim_flight *kad_sim_flight_new(struct kad_sim *sim, size_t len) {
-  const size_t cap = len <= SMALL_SIZE ? SMALL_SIZE : KAD_NETWORK_DATAGRAM_MAX;
-  struct kad_sim_flight **list = free_list(sim, cap);
+  const size_t size = size_of(len);
+  const uint16_t cap = caps[size];
+  struct kad_sim_flight **list = &sim->free_flights[size];
   struct kad_sim_flight *flight = *list;
   if (flight != NULL) {
     *list = flight->next_free;
@@ -24,14 +34,14 @@ struct kad_sim_flight *kad_sim_flight_new(struct kad_sim *sim, size_t len) {
   }
   flight = kad_alloc(&sim->base.allocator, sizeof *flight + cap);
   if (flight != NULL) {
-    flight->cap = (uint16_t)cap;
+    flight->cap = cap;
     flight->arrival = (struct kad_deadline){0};
   }
   return flight;
 }
 
 void kad_sim_flight_end(struct kad_sim *sim, struct kad_sim_flight *flight) {
-  struct kad_sim_flight **list = free_list(sim, flight->cap);
+  struct kad_sim_flight **list = &sim->free_flights[size_of(flight->cap)];
   flight->next_free = *list;
   *list = flight;
 }
@@ -51,8 +61,9 @@ void kad_sim_flight_free_all(struct kad_sim *sim) {
                        kad_container_of(due, struct kad_sim_flight, arrival));
   }
   kad_wheel_deinit(&sim->flights);
-  free_flights(sim, sim->free_small);
-  free_flights(sim, sim->free_large);
+  for (size_t i = 0; i < KAD_SIM_FLIGHT_SIZES; i++) {
+    free_flights(sim, sim->free_flights[i]);
+  }
 }
 
 /* The name of each outcome, and its counter in struct kad_sim_stats. */

@@ -17,7 +17,7 @@ static void sim_send(void *state, const struct kad_address *to,
   const int i = kad_member_source(&member->base, to);
   const bool awake = member->extra == NULL || !member->extra->suspended;
   if (i >= 0 && awake && !member->base.leaving &&
-      datagram.len <= KAD_NETWORK_DATAGRAM_MAX) {
+      datagram.len <= KAD_DATAGRAM_MAX) {
     kad_sim_link_send(member, i, to, datagram);
   }
 }

@@ -79,6 +79,7 @@ _kadenza_value() {
     put:--paths | \
     put:--lookup-ms | \
     put:--query-ms | \
+    put:--max-reply | \
     get:--type | \
     get:--quorum | \
     get:--salt | \
@@ -91,6 +92,7 @@ _kadenza_value() {
     get:--paths | \
     get:--lookup-ms | \
     get:--query-ms | \
+    get:--max-reply | \
     watch:--type | \
     watch:--interval | \
     watch:--count | \
@@ -104,6 +106,7 @@ _kadenza_value() {
     watch:--paths | \
     watch:--lookup-ms | \
     watch:--query-ms | \
+    watch:--max-reply | \
     announce:--min-stored | \
     announce:--bootstrap | \
     announce:--listen | \
@@ -114,6 +117,7 @@ _kadenza_value() {
     announce:--paths | \
     announce:--lookup-ms | \
     announce:--query-ms | \
+    announce:--max-reply | \
     peers:--bootstrap | \
     peers:--listen | \
     peers:--id | \
@@ -123,6 +127,7 @@ _kadenza_value() {
     peers:--paths | \
     peers:--lookup-ms | \
     peers:--query-ms | \
+    peers:--max-reply | \
     lookup:--bootstrap | \
     lookup:--listen | \
     lookup:--id | \
@@ -132,6 +137,7 @@ _kadenza_value() {
     lookup:--paths | \
     lookup:--lookup-ms | \
     lookup:--query-ms | \
+    lookup:--max-reply | \
     crawl:--rate | \
     crawl:--total | \
     crawl:--seconds | \
@@ -147,6 +153,7 @@ _kadenza_value() {
     crawl:--paths | \
     crawl:--lookup-ms | \
     crawl:--query-ms | \
+    crawl:--max-reply | \
     ping:--listen | \
     ping:--id | \
     ping:--query-ms | \
@@ -279,19 +286,19 @@ _kadenza_options() {
   status)
     options='-h --help --watch --interval --console --state --json' ;;
   put)
-    options='-h --help --type --ttl --min-stored --seq --cas --salt --key --passphrase-file --immutable --mutable --raw --bootstrap --listen --policy --trust --id --id-bits --allow-local --log --json --k --alpha --beta --paths --lookup-ms --query-ms --network-key --network-passphrase-file' ;;
+    options='-h --help --type --ttl --min-stored --seq --cas --salt --key --passphrase-file --immutable --mutable --raw --bootstrap --listen --policy --trust --id --id-bits --allow-local --log --json --k --alpha --beta --paths --lookup-ms --query-ms --max-reply --network-key --network-passphrase-file' ;;
   get)
-    options='-h --help --type --all --quorum --salt --immutable --mutable --raw --bootstrap --listen --policy --trust --id --id-bits --allow-local --log --json --k --alpha --beta --paths --lookup-ms --query-ms --network-key --network-passphrase-file' ;;
+    options='-h --help --type --all --quorum --salt --immutable --mutable --raw --bootstrap --listen --policy --trust --id --id-bits --allow-local --log --json --k --alpha --beta --paths --lookup-ms --query-ms --max-reply --network-key --network-passphrase-file' ;;
   watch)
-    options='-h --help --type --interval --count --timeout --bootstrap --listen --policy --trust --id --id-bits --allow-local --log --json --k --alpha --beta --paths --lookup-ms --query-ms --network-key --network-passphrase-file' ;;
+    options='-h --help --type --interval --count --timeout --bootstrap --listen --policy --trust --id --id-bits --allow-local --log --json --k --alpha --beta --paths --lookup-ms --query-ms --max-reply --network-key --network-passphrase-file' ;;
   announce)
-    options='-h --help --min-stored --seed --bootstrap --listen --policy --trust --id --id-bits --allow-local --log --json --k --alpha --beta --paths --lookup-ms --query-ms --network-key --network-passphrase-file' ;;
+    options='-h --help --min-stored --seed --bootstrap --listen --policy --trust --id --id-bits --allow-local --log --json --k --alpha --beta --paths --lookup-ms --query-ms --max-reply --network-key --network-passphrase-file' ;;
   peers)
-    options='-h --help --scrape --no-seeds --bootstrap --listen --policy --trust --id --id-bits --allow-local --log --json --k --alpha --beta --paths --lookup-ms --query-ms --network-key --network-passphrase-file' ;;
+    options='-h --help --scrape --no-seeds --bootstrap --listen --policy --trust --id --id-bits --allow-local --log --json --k --alpha --beta --paths --lookup-ms --query-ms --max-reply --network-key --network-passphrase-file' ;;
   lookup)
-    options='-h --help --bootstrap --listen --policy --trust --id --id-bits --allow-local --log --json --k --alpha --beta --paths --lookup-ms --query-ms --network-key --network-passphrase-file' ;;
+    options='-h --help --bootstrap --listen --policy --trust --id --id-bits --allow-local --log --json --k --alpha --beta --paths --lookup-ms --query-ms --max-reply --network-key --network-passphrase-file' ;;
   crawl)
-    options='-h --help --rate --total --seconds --state --nodes --max-nodes --max-subnet --max-infohashes --quiet --bootstrap --listen --policy --trust --id --id-bits --allow-local --log --json --k --alpha --beta --paths --lookup-ms --query-ms --network-key --network-passphrase-file' ;;
+    options='-h --help --rate --total --seconds --state --nodes --max-nodes --max-subnet --max-infohashes --quiet --bootstrap --listen --policy --trust --id --id-bits --allow-local --log --json --k --alpha --beta --paths --lookup-ms --query-ms --max-reply --network-key --network-passphrase-file' ;;
   ping)
     options='-h --help --listen --id --id-bits --allow-local --log --json --query-ms --network-key --network-passphrase-file' ;;
   id)

@@ -63,7 +63,7 @@ end
 function M.invalid(bytes, raw, message, code)
   if code == "KAD_ETOOBIG" then
     message = ("%s: the bencoded value has %d bytes, and can have %d"):format(
-      message, #bytes, size_limit.VALUE)
+      message, #bytes, size_limit.ITEM)
   elseif code == "KAD_EMALFORMED" then
     message = raw and "the value is not one bencoded value in its only form, "
       .. "nested at most " .. MAX_DEPTH .. " deep"

@@ -134,7 +134,7 @@ end
 local function start_put(self, record, lookup)
   return explaining(operation.count_stored(
     size_limit.of_value(operation.start(self, "put", record, lookup),
-      record.value), lookup.min_stored), record, lookup.cas)
+      self, record.value), lookup.min_stored), record, lookup.cas)
 end
 
 -- Returns a function that adds the fields of an item to the details of its put,

@@ -20,6 +20,7 @@
 
 local check = require("kadenza.check")
 local kad = require("kadenza")
+local size_limit = require("kadenza.size_limit")
 
 local M = {}
 
@@ -297,7 +298,8 @@ end
 
 local TYPE_OPTIONS <const> = {
   by = { required = "the publishers that may write" },
-  max_size = { default = 1000, kind = "integer", from = 1, to = 1000 },
+  max_size = { default = size_limit.ITEM, kind = "integer", from = 1,
+    to = size_limit.VALUE },
   max_values = { default = 64, kind = "integer", from = 1, to = 1024 },
   ttl = { default = 86400, kind = "integer", from = 1, to = 2592000 },
   delegates = { default = false, kind = "boolean" },

@@ -6,8 +6,12 @@ local core = require("kadenza.core")
 
 local M = {}
 
---- Bytes of a value at most: KAD_VALUE_MAX.
-M.VALUE = 1000
+--- Bytes of a value at most, whatever its type allows: KAD_VALUE_MAX.
+M.VALUE = 8192
+
+--- Bytes of the value of an item of BEP 44, and of a type that says nothing
+--- else: KAD_ITEM_VALUE_MAX.
+M.ITEM = 1000
 
 --- Returns the message of a query that failed, with the limit if it is too
 --- large.
@@ -28,15 +32,17 @@ end
 --- Makes a start of `task.wait` add the limit to the failure of a value that is
 --- too large.
 ---@param start fun(done: fun(...)): fun()?
+---@param node kadenza.Node
 ---@param value string
 ---@return fun(done: fun(...)): fun()? start
-function M.of_value(start, value)
+function M.of_value(start, node, value)
+  local room = node:is_open() and node.core:value_room() or M.ITEM
   return function(done)
     return start(function(result, message, code, details)
       if code == "KAD_ETOOBIG" then
         message = string.format("%s: the value has %d bytes, and can have %d, "
           .. "or the max_size of its type if that is less", message, #value,
-          M.VALUE)
+          room)
       end
       return done(result, message, code, details)
     end)

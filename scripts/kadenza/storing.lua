@@ -59,7 +59,7 @@ local function store(self, key, value, options, callback, publish)
   local start = record and operation.start(self, "put", record, lookup)
     or function(done) done(nil, message, code) end
   return operation.run(self, callback, operation.count_stored(
-    size_limit.of_value(start, value), lookup.min_stored))
+    size_limit.of_value(start, self, value), lookup.min_stored))
 end
 
 --- Stores a value at the nodes closest to its key. Returns details: `stored` of

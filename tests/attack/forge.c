@@ -47,7 +47,7 @@ static struct kad_id make_target(const struct kad_victim *victim,
 static void make_record(const struct kad_victim *victim, struct kad_dice *dice,
                         const struct kad_message *message,
                         struct kad_record *record) {
-  static const uint8_t text[KAD_VALUE_MAX + 60] = "value";
+  static const uint8_t text[KAD_ITEM_VALUE_MAX + 60] = "value";
   static const uint8_t seed[32] = {7};
   static uint8_t publisher[KAD_PUBLISHER_SIZE];
   static uint8_t secret[KAD_SECRET_SIZE];

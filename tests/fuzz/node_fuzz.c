@@ -303,7 +303,7 @@ static void send_raw(struct world *world) {
 
 /* Adds records to a store or a reply. */
 static void add_records(struct world *world, struct kad_message *message) {
-  static const uint8_t text[KAD_VALUE_MAX + 50] = "5:hello";
+  static const uint8_t text[KAD_ITEM_VALUE_MAX + 50] = "5:hello";
   message->record_count = next_below(world, 4);
   for (size_t i = 0; i < message->record_count; i++) {
     uint8_t shape = next_byte(world);

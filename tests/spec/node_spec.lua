@@ -113,7 +113,7 @@ describe("kadenza.node", function()
       { { k = -1 }, "option 'k' must be in 1 to 20" },
       { { alpha = 33 }, "option 'alpha' must be in 1 to 32" },
       { { paths = 17 }, "option 'paths' must be in 1 to 16" },
-      { { max_reply = 1 }, "field 'max_reply' must be in 512 to 1452" },
+      { { max_reply = 1 }, "field 'max_reply' must be in 512 to 8972" },
       { { listen = {} }, "option 'listen' needs 1 to 8 addresses" },
       { { state = "" }, "option 'state' must name a folder" },
       { { allow_local = 1 }, "option 'allow_local' must be a boolean" },

@@ -11,20 +11,15 @@
 #include <errno.h>
 #include <string.h>
 
-enum {
-  BUFFER_SIZE = 2048 /* bytes; what is longer than a datagram may be is cut */
-};
-
-static_assert((int)BUFFER_SIZE > (int)KAD_NETWORK_DATAGRAM_MAX,
-              "a datagram that is too long must be seen to be so");
-
 struct kad_incoming {
   struct mmsghdr headers[KAD_INCOMING_MAX];
   struct iovec vectors[KAD_INCOMING_MAX];
   union kad_socket_address from[KAD_INCOMING_MAX];
   union kad_udp_control control[KAD_INCOMING_MAX];
-  uint8_t bytes[KAD_INCOMING_MAX][BUFFER_SIZE];
-  size_t used; /* headers that the latest batch has changed */
+  size_t used;     /* headers that the latest batch has changed */
+  size_t room;     /* bytes of the longest datagram; one more is received, so
+                      that one that is too long is seen to be so */
+  uint8_t bytes[]; /* room + 1 for each datagram */
 };
 
 /* Sets what receiving changes back to what a system call expects. */
@@ -36,16 +31,21 @@ static void reset(struct kad_incoming *incoming, size_t i) {
   incoming->headers[i].msg_len = 0;
 }
 
-struct kad_incoming *kad_incoming_new(const struct kad_allocator *allocator) {
-  struct kad_incoming *incoming = kad_alloc(allocator, sizeof *incoming);
+static size_t size_of(size_t room) {
+  return sizeof(struct kad_incoming) + KAD_INCOMING_MAX * (room + 1);
+}
+
+struct kad_incoming *kad_incoming_new(const struct kad_allocator *allocator,
+                                      size_t room) {
+  struct kad_incoming *incoming = kad_alloc(allocator, size_of(room));
   if (incoming == NULL) {
     return NULL;
   }
   memset(incoming->headers, 0, sizeof incoming->headers);
   for (size_t i = 0; i < KAD_INCOMING_MAX; i++) {
     incoming->vectors[i] = (struct iovec){
-        .iov_base = incoming->bytes[i],
-        .iov_len = BUFFER_SIZE,
+        .iov_base = incoming->bytes + i * (room + 1),
+        .iov_len = room + 1,
     };
     incoming->headers[i].msg_hdr = (struct msghdr){
         .msg_name = &incoming->from[i],
@@ -56,12 +56,27 @@ struct kad_incoming *kad_incoming_new(const struct kad_allocator *allocator) {
     reset(incoming, i);
   }
   incoming->used = 0;
+  incoming->room = room;
   return incoming;
 }
 
 void kad_incoming_free(struct kad_incoming *incoming,
                        const struct kad_allocator *allocator) {
-  kad_release(allocator, incoming, sizeof *incoming);
+  if (incoming != NULL) {
+    kad_release(allocator, incoming, size_of(incoming->room));
+  }
+}
+
+void kad_incoming_grow(struct kad_incoming **incoming,
+                       const struct kad_allocator *allocator, size_t room) {
+  if ((*incoming)->room >= room) {
+    return;
+  }
+  struct kad_incoming *larger = kad_incoming_new(allocator, room);
+  if (larger != NULL) {
+    kad_incoming_free(*incoming, allocator);
+    *incoming = larger;
+  }
 }
 
 bool kad_incoming_want_local(int fd, unsigned family) {
@@ -130,7 +145,7 @@ void kad_incoming_at(const struct kad_incoming *incoming, size_t i,
   kad_udp_address_from_system(&incoming->from[i].any, &datagram->from);
   read_local(incoming, i, &datagram->local);
   datagram->bytes = (struct kad_slice){
-      .data = incoming->bytes[i],
-      .len = len < BUFFER_SIZE ? len : BUFFER_SIZE,
+      .data = incoming->bytes + i * (incoming->room + 1),
+      .len = len <= incoming->room ? len : 0,
   };
 }

@@ -11,8 +11,16 @@ enum {
 
 struct kad_incoming;
 
-/* Makes an empty batch. Returns NULL if there is no memory. */
-struct kad_incoming *kad_incoming_new(const struct kad_allocator *allocator);
+/* Makes an empty batch of datagrams of at most `room` bytes. Returns NULL if
+ * there is no memory. */
+struct kad_incoming *kad_incoming_new(const struct kad_allocator *allocator,
+                                      size_t room);
+
+/* Replaces the batch, which is no longer used, unless it has room for datagrams
+ * of `room` bytes. If there is no memory it stays, and the next call tries
+ * again. */
+void kad_incoming_grow(struct kad_incoming **incoming,
+                       const struct kad_allocator *allocator, size_t room);
 
 /* Frees it. Ignores NULL. */
 void kad_incoming_free(struct kad_incoming *incoming,
@@ -30,8 +38,7 @@ int kad_incoming_receive(struct kad_incoming *incoming, int fd);
 struct kad_incoming_datagram {
   struct kad_address from;     /* `via` is 0; family 0: no IP address */
   struct kad_udp_source local; /* without `socket` */
-  struct kad_slice bytes;      /* of one that is too long, the beginning: still
-                                  more than KAD_NETWORK_DATAGRAM_MAX */
+  struct kad_slice bytes;      /* empty: it is longer than there is room for */
 };
 
 /* Sets `*datagram` to the i-th datagram, which is valid until the next batch is

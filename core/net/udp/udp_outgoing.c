@@ -147,7 +147,7 @@ void kad_outgoing_flush(struct kad_outgoing *outgoing) {
 void kad_outgoing_add(struct kad_outgoing *outgoing,
                       const struct kad_udp_route *route,
                       const struct kad_address *to, struct kad_slice datagram) {
-  assert(datagram.len <= KAD_NETWORK_DATAGRAM_MAX);
+  assert(datagram.len <= KAD_DATAGRAM_MAX);
   if (outgoing->count == KAD_OUTGOING_MAX ||
       datagram.len > sizeof outgoing->bytes - outgoing->used) {
     kad_outgoing_flush(outgoing);

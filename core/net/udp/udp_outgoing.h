@@ -38,7 +38,7 @@ void kad_outgoing_set_send(struct kad_outgoing *outgoing,
 /* Returns true if nothing waits to be sent. */
 bool kad_outgoing_is_empty(const struct kad_outgoing *outgoing);
 
-/* Adds a datagram of at most KAD_NETWORK_DATAGRAM_MAX bytes; if there is no
+/* Adds a datagram of at most KAD_DATAGRAM_MAX bytes; if there is no
  * room, sends the others first. Copies: `datagram`. */
 void kad_outgoing_add(struct kad_outgoing *outgoing,
                       const struct kad_udp_route *route,

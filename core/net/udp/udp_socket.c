@@ -85,6 +85,8 @@ static void on_readable(uv_poll_t *poll, int status, int events) {
     (void)watch_socket(socket, on_readable);
   }
   kad_udp_begin_turn(udp);
+  kad_incoming_grow(&udp->incoming, &udp->base.allocator,
+                    kad_datagram_longest(socket->member->base.node));
   const int count = kad_incoming_receive(udp->incoming, socket->fd);
   if (count < 0) {
     socket->member->stats.receive_errors +=
@@ -249,7 +251,7 @@ static void udp_send(void *state, const struct kad_address *to,
   struct kad_udp_member *member = state;
   struct kad_udp *udp = kad_udp_of(member->base.network);
   struct kad_udp_route route;
-  if (member->base.leaving || datagram.len > KAD_NETWORK_DATAGRAM_MAX) {
+  if (member->base.leaving || datagram.len > KAD_DATAGRAM_MAX) {
     return;
   }
   if (!kad_udp_route_find(member, to, &route)) {
@@ -297,7 +299,7 @@ static struct kad_udp_member *new_member(struct kad_udp *udp, size_t count) {
   const size_t size =
       sizeof(struct kad_udp_member) + count * sizeof(struct kad_udp_socket);
   if (udp->incoming == NULL) {
-    udp->incoming = kad_incoming_new(allocator);
+    udp->incoming = kad_incoming_new(allocator, KAD_DATAGRAM_USUAL);
   }
   struct kad_udp_member *member = kad_alloc_zero(allocator, size);
   if (member == NULL || udp->incoming == NULL) {

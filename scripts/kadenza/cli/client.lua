@@ -25,14 +25,14 @@ local ANY6 <const> = "[::]:0"
 local FLAGS <const> = {
   "bootstrap", "listen", "policies", "trust", "id", "id_bits", "allow_local",
   "log", "json", "k", "alpha", "beta", "paths", "lookup_ms", "query_ms",
-  "network_key", "network_passphrase_file",
+  "max_reply", "network_key", "network_passphrase_file",
 }
 
 -- Without `listen` and `id`: the environment may set those of a service, which
 -- a client cannot share.
 local VARIABLES <const> = {
   "bootstrap", "policies", "trust", "id_bits", "allow_local", "log", "json",
-  "k", "alpha", "beta", "paths", "lookup_ms", "query_ms",
+  "k", "alpha", "beta", "paths", "lookup_ms", "query_ms", "max_reply",
   "network_key", "network_passphrase_file",
 }
 

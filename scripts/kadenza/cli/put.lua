@@ -11,16 +11,17 @@ local kad = require("kadenza")
 local output = require("kadenza.cli.output")
 local schema = require("kadenza.cli.schema")
 local secret = require("kadenza.cli.secret")
+local size_limit = require("kadenza.size_limit")
 
 local STDIN <const> = 0
-local MAX_VALUE <const> = 1000
 
 local M = {
   summary = "Store a value.",
-  description = "Stores VALUE, at most 1000 bytes, under KEY at the nodes "
-    .. "closest to it. Without VALUE, or with -, reads the value from standard "
-    .. "input.\n\nWith --immutable or --mutable stores an item that all nodes "
-    .. "of BitTorrent's DHT know (BEP 44), and prints its target.",
+  description = "Stores VALUE, at most 1000 bytes or what its type allows, "
+    .. "under KEY at the nodes closest to it. Without VALUE, or with -, reads "
+    .. "the value from standard input.\n\nWith --immutable or --mutable stores "
+    .. "an item that all nodes of BitTorrent's DHT know (BEP 44), and prints "
+    .. "its target.",
   usage = "KEY [VALUE]",
   more_usages = { "--immutable [VALUE]", "--mutable --key FILE [VALUE]" },
   example = "put greeting hello --bootstrap 192.0.2.1:6881",
@@ -86,7 +87,7 @@ local function read_value(argument)
   if host.is_terminal(STDIN) then
     io.stderr:write("Type the value, then Ctrl-D on a line of its own.\n")
   end
-  local value, message = io.stdin:read(MAX_VALUE + 1)
+  local value, message = io.stdin:read(size_limit.VALUE + 1)
   if not value and message then
     fault.failed("standard input: read: " .. message, "KAD_ESYSTEM")
   end
@@ -112,11 +113,11 @@ local function read_secret(args)
   end
 end
 
--- Returns the value of a command line, at most MAX_VALUE bytes.
+-- Returns the value of a command line, at most size_limit.VALUE bytes.
 local function check_value(argument)
   local value = read_value(argument)
-  if #value > MAX_VALUE then
-    fault.misuse("VALUE must have at most %d bytes", MAX_VALUE)
+  if #value > size_limit.VALUE then
+    fault.misuse("VALUE must have at most %d bytes", size_limit.VALUE)
   end
   return value
 end

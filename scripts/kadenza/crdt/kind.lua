@@ -24,10 +24,11 @@
 
 local check = require("kadenza.check")
 local kad = require("kadenza")
+local size_limit = require("kadenza.size_limit")
 
 local M = {}
 
-local MAX_SIZE <const> = 1000 -- bytes of a value
+local MAX_SIZE <const> = size_limit.VALUE -- bytes of a value
 local MAX_WRITERS <const> = 64
 local MAX_REPLICA <const> = 32
 local ATTEMPTS <const> = 3 -- of a push that another replica outruns
@@ -166,7 +167,8 @@ local function select_all(records)
 end
 
 local TYPE_OPTIONS <const> = {
-  max_size = { default = MAX_SIZE, kind = "integer", from = 1, to = MAX_SIZE },
+  max_size = { default = size_limit.ITEM, kind = "integer", from = 1,
+    to = MAX_SIZE },
   ttl = { kind = "integer", from = 1, to = 2592000 },
   writers = { default = MAX_WRITERS, kind = "integer", from = 1, to = 1024 },
   signed = { kind = "boolean" },
@@ -323,7 +325,8 @@ local REPLICA_OPTIONS <const> = {
   replica = { kind = "string", bytes = { 1, MAX_REPLICA } },
   secret = { kind = "string", bytes = { 64, 64 } },
   ttl = { kind = "integer", from = 1, to = 2592000 },
-  max_size = { default = MAX_SIZE, kind = "integer", from = 1, to = MAX_SIZE },
+  max_size = { default = size_limit.ITEM, kind = "integer", from = 1,
+    to = MAX_SIZE },
 }
 
 local function make_replica(kind, node, key, options)

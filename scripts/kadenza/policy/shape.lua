@@ -5,6 +5,7 @@ local core = require("kadenza.core")
 local errors = require("kadenza.errors")
 local queries = require("kadenza.queries")
 local shown = require("kadenza.shown")
+local size_limit = require("kadenza.size_limit")
 local suggest = require("kadenza.suggest")
 
 local M = {}
@@ -35,7 +36,7 @@ local POLICY_KEYS <const> = {
 }
 
 local TYPE_KEYS <const> = {
-  max_size = { 1, 1000 },
+  max_size = { 1, size_limit.VALUE },
   max_values = { 1, 1024 },
   ttl = { 1, 2592000 },
   signed_only = "boolean",

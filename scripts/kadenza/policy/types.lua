@@ -7,7 +7,7 @@
 ---@class kadenza.Record
 ---@field key string  binary, of the overlay's width
 ---@field type string
----@field value string  at most 1000 bytes
+---@field value string  at most 1000 bytes, or the max_size of its type
 ---@field seq? integer
 ---@field salt? string
 ---@field publisher? string  Ed25519 public key, 32 bytes, verified
@@ -105,7 +105,8 @@
 
 --- The rules of one type of records. The core has defaults for absent fields.
 ---@class kadenza.Type
----@field max_size? integer  bytes of a value, 1 to 1000
+---@field max_size? integer  bytes of a value, 1 to 8192; 1000 without it.
+---  More than 1000 needs a max_reply of 452 bytes more
 ---@field max_values? integer  values a key, 1 to 1024
 ---@field ttl? integer  seconds
 ---@field signed_only? boolean

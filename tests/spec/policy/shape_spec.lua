@@ -64,7 +64,7 @@ describe("kadenza.policy.shape", function()
     { { types = { [("a"):rep(33)] = {} } }, "is not a name of a type" },
     { { types = { a = 1 } }, "types.a must be a table, not a number" },
     { { types = { a = { max_size = 0 } } },
-      "types.a.max_size must be an integer from 1 to 1000" },
+      "types.a.max_size must be an integer from 1 to 8192" },
     { { types = { a = { max_size = 1.5 } } }, "types.a.max_size must be" },
     { { types = { a = { max_values = 1025 } } }, "types.a.max_values must be" },
     { { types = { a = { ttl = "60" } } }, "types.a.ttl must be an integer" },

@@ -153,7 +153,7 @@ static void reads_do_not_wait_for_the_commit(void **state) {
 
 static void store_that_changes_nothing_is_answered_at_once(void **state) {
   struct kad_lone *lone = *state;
-  static const uint8_t big[KAD_VALUE_MAX] = {0};
+  static const uint8_t big[KAD_ITEM_VALUE_MAX] = {0};
   const struct kad_contact from = kad_lone_contact(1);
   const struct kad_record record = {.value = {big, sizeof big},
                                     .type = kad_slice_of("no such type")};

@@ -189,7 +189,7 @@ static void built_in_types_exist_without_a_policy(void **state) {
   const struct kad_type *value =
       kad_ruleset_type(ruleset, kad_slice_of("value"));
   assert_non_null(value);
-  assert_int_equal(value->max_size, KAD_VALUE_MAX);
+  assert_int_equal(value->max_size, KAD_ITEM_VALUE_MAX);
   assert_non_null(kad_ruleset_type(ruleset, kad_slice_of("peers")));
   assert_null(kad_ruleset_type(ruleset, kad_slice_of("counter")));
   drop(ruleset);

@@ -289,14 +289,8 @@ static void backed_stores(void **state) {
   kad_backed_store_free(NULL);
 }
 
-static void views_of_a_node(void **state) {
-  struct kad_stats stats;
-  struct kad_record record;
-  struct kad_address observed;
-  struct kad_name_info info;
+static void sealed_overlays(void **state) {
   struct kad_seal_notice notice;
-  struct kad_type_count type_count;
-  struct kad_held held;
   uint64_t cursor = 0;
   (void)state;
   kad_network_key_fingerprint(keys.keys[0], NULL);
@@ -305,9 +299,23 @@ static void views_of_a_node(void **state) {
   assert_string_equal(fingerprint, "");
   assert_false(kad_node_is_sealed(NULL));
   assert_int_equal(kad_node_message_room(NULL), 0);
+  assert_int_equal(kad_node_value_room(NULL), 0);
   assert_false(kad_node_next_seal_notice(NULL, &cursor, &notice));
   assert_false(kad_node_next_seal_notice(node, NULL, &notice));
   assert_false(kad_node_next_seal_notice(node, &cursor, NULL));
+  REFUSES(kad_node_set_network_keys(NULL, &keys));
+  REFUSES(kad_node_set_network_keys(node, NULL));
+}
+
+static void views_of_a_node(void **state) {
+  struct kad_stats stats;
+  struct kad_record record;
+  struct kad_address observed;
+  struct kad_name_info info;
+  struct kad_type_count type_count;
+  struct kad_held held;
+  uint64_t cursor = 0;
+  (void)state;
   assert_false(kad_node_next_publication(NULL, &cursor, &record));
   assert_false(kad_node_next_publication(node, NULL, &record));
   assert_false(kad_node_next_publication(node, &cursor, NULL));
@@ -337,8 +345,6 @@ static void views_of_a_node(void **state) {
   REFUSES(kad_node_count_talkers(NULL, true));
   assert_int_equal(kad_node_talkers(NULL, NULL, 0, NULL), 0);
   assert_int_equal(kad_node_talkers(node, NULL, 1, NULL), 0);
-  REFUSES(kad_node_set_network_keys(NULL, &keys));
-  REFUSES(kad_node_set_network_keys(node, NULL));
   REFUSES(kad_node_check_address(NULL, &address));
   REFUSES(kad_node_check_address(node, NULL));
   REFUSES(kad_node_add_name(NULL, text));
@@ -530,6 +536,7 @@ int main(void) {
       TEST(operations),
       TEST(a_callback_that_may_be_missing_is_not_called),
       TEST(backed_stores),
+      TEST(sealed_overlays),
       TEST(views_of_a_node),
       TEST(networks),
       TEST(views_of_a_network),

@@ -202,7 +202,7 @@ static void even_between_turns(void **state) {
 }
 
 static void mistakes_are_refused(void **state) {
-  static const uint8_t long_one[KAD_NETWORK_DATAGRAM_MAX + 1];
+  static const uint8_t long_one[KAD_DATAGRAM_MAX + 1];
   const struct kad_address nowhere = {.family = 0};
   const struct kad_address portless = {.family = 4, .ip = {10, 0, 0, 99}};
   const struct kad_transport mute = {.state = NULL};

@@ -4,6 +4,7 @@
  * Tests core/rpc/record_size.c, and the pages of find_value. */
 #include "base/address.h"
 #include "engine/node.h"
+#include "kadenza_network_key.h"
 #include "lone_node.h"
 #include "unit.h"
 
@@ -42,6 +43,14 @@ static void open_node(uint32_t max_reply, unsigned id_bits, bool is_sealed) {
   config.max_reply = max_reply;
   config.network_keys = is_sealed ? &keys : NULL;
   kad_lone_open(&lone_node, &config);
+  if (max_reply > 1452) {
+    const struct kad_type type = {
+        .name = "value",
+        .max_size = (uint32_t)kad_node_value_room(lone_node.node),
+    };
+    const struct kad_policy policy = {.types = &type, .type_count = 1};
+    assert_ok(kad_node_set_policy(lone_node.node, &policy));
+  }
 }
 
 /* Stores a record with a value of `len` bytes. Returns the code of the error,
@@ -109,7 +118,10 @@ static size_t check_sizes(const struct shape *shape, unsigned id_bits) {
   const struct kad_contact from = kad_lone_contact(1);
   const struct shape plain = {0};
   size_t least = 0;
-  size_t most = KAD_VALUE_MAX;
+  /* A longer store would not be read. */
+  size_t most = shape->max_reply > 1500   ? KAD_VALUE_MAX
+                : shape->max_reply > 1452 ? 1100
+                                          : KAD_ITEM_VALUE_MAX;
   while (least < most) {
     const size_t len = (least + most + 1) / 2;
     bool found = false;
@@ -141,17 +153,19 @@ static void check_shape(uint32_t max_reply, size_t salt_len,
   };
   const size_t most = check_sizes(&shape, 160);
   assert_in_range(most, max_reply < 600 ? 1 : 80, KAD_VALUE_MAX);
-  if (max_reply == 1452) {
-    assert_int_equal(most, KAD_VALUE_MAX);
+  if (max_reply >= 1452) {
+    assert_int_equal(most, max_reply == 1452 ? KAD_ITEM_VALUE_MAX
+                           : max_reply < KAD_VALUE_MAX + 452 ? max_reply - 452
+                                                             : KAD_VALUE_MAX);
   }
 }
 
 static void stored_record_of_any_size_is_read(void **state) {
-  static const uint32_t replies[] = {512, 600, 1000, 1232, 1452};
+  static const uint32_t replies[] = {512, 600, 1000, 1232, 1452, 1500, 8972};
   static const size_t salts[] = {0, 1, 16, 64};
   static const int64_t seqs[] = {0, 1, INT64_MAX, INT64_MIN};
   (void)state;
-  for (size_t i = 0; i < 5; i++) {
+  for (size_t i = 0; i < 7; i++) {
     for (size_t j = 0; j < 4; j++) {
       check_shape(replies[i], salts[j], NULL);
       for (size_t k = 0; k < 4; k++) {
@@ -181,21 +195,48 @@ static void large_record_does_not_hide_small_ones(void **state) {
   assert_true(found);
 }
 
+/* No type may promise what no reply has room for. */
+static void type_with_larger_values_than_fit_is_refused(void **state) {
+  struct kad_type type = {.name = "big", .max_size = KAD_ITEM_VALUE_MAX};
+  const struct kad_policy policy = {.types = &type, .type_count = 1};
+  (void)state;
+  open_node(512, 160, false);
+  assert_ok(kad_node_set_policy(lone_node.node, &policy));
+  kad_lone_close(&lone_node);
+
+  open_node(1453, 160, false);
+  type.max_size = 1001;
+  assert_int_equal(kad_node_value_room(lone_node.node), 1001);
+  assert_ok(kad_node_set_policy(lone_node.node, &policy));
+  type.max_size = 1002;
+  assert_int_equal(kad_node_set_policy(lone_node.node, &policy), KAD_ETOOBIG);
+  kad_lone_close(&lone_node);
+
+  open_node(8972, 160, true);
+  type.max_size = KAD_VALUE_MAX;
+  assert_ok(kad_node_set_policy(lone_node.node, &policy));
+  type.name = "mutable"; /* BEP 44 has a limit of its own */
+  assert_int_equal(kad_node_set_policy(lone_node.node, &policy), KAD_EINVAL);
+}
+
 /* Datagrams are no longer than without a seal, so that values may have to be
  * shorter. */
 static void stored_record_of_any_size_is_read_sealed(void **state) {
-  static const uint32_t replies[] = {512, 1232, 1452};
+  static const uint32_t replies[] = {512, 1232, 1452, 8972};
   (void)state;
-  for (size_t i = 0; i < 3; i++) {
+  for (size_t i = 0; i < 4; i++) {
     struct shape shape = {.max_reply = replies[i], .is_sealed = true};
     const size_t plain = check_sizes(&shape, 160);
     shape.is_signed = true;
     shape.salt_len = KAD_SALT_MAX;
     shape.seq = INT64_MIN;
     const size_t is_signed = check_sizes(&shape, 160);
-    assert_in_range(plain, replies[i] == 1452 ? KAD_VALUE_MAX : 200,
+    assert_in_range(plain, replies[i] >= 1452 ? KAD_ITEM_VALUE_MAX : 200,
                     KAD_VALUE_MAX);
-    assert_in_range(is_signed, replies[i] == 1452 ? 950 : 30, KAD_VALUE_MAX);
+    assert_in_range(is_signed, replies[i] >= 1452 ? 950 : 30, KAD_VALUE_MAX);
+    if (replies[i] == 8972) {
+      assert_int_equal(is_signed, KAD_VALUE_MAX);
+    }
   }
   open_node(512, 160, true); /* for the end of the test */
 }
@@ -268,6 +309,8 @@ static void put_of_an_unreadable_record_fails(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_teardown(stored_record_of_any_size_is_read, end),
+      cmocka_unit_test_teardown(type_with_larger_values_than_fit_is_refused,
+                                end),
       cmocka_unit_test_teardown(stored_record_of_any_size_is_read_sealed, end),
       cmocka_unit_test_teardown(large_record_does_not_hide_small_ones, end),
       cmocka_unit_test_teardown(record_too_large_for_a_reply_is_left_out, end),

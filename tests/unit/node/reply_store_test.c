@@ -232,7 +232,7 @@ static void bad_signature_ends_the_message(void **state) {
 static void large_values_and_salts_have_error_codes(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
-  uint8_t large[KAD_VALUE_MAX + 1] = {0};
+  uint8_t large[KAD_ITEM_VALUE_MAX + 1] = {0};
   const struct kad_record value = {.value = {large, sizeof large}};
   const struct kad_record salted = {.value = kad_slice_of("v"),
                                     .salt = {large, KAD_SALT_MAX + 1}};
@@ -240,7 +240,7 @@ static void large_values_and_salts_have_error_codes(void **state) {
   assert_int_equal(kad_lone_error(lone), KAD_CODE_TOO_BIG);
   kad_lone_store(lone, &from, &salted, 1);
   assert_int_equal(kad_lone_error(lone), KAD_CODE_SALT);
-  const struct kad_record just = {.value = {large, KAD_VALUE_MAX},
+  const struct kad_record just = {.value = {large, KAD_ITEM_VALUE_MAX},
                                   .salt = {large, KAD_SALT_MAX}};
   kad_lone_store(lone, &from, &just, 1);
   assert_int_equal(kad_lone_error(lone), 0);

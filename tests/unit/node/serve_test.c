@@ -198,7 +198,7 @@ static void reply_to_an_unverified_address_is_at_most_ten_times_the_query(
 static void value_of_1000_bytes_always_fits_into_a_reply(void **state) {
   struct kad_lone *lone = *state;
   const struct kad_contact from = kad_lone_contact(1);
-  uint8_t value[KAD_VALUE_MAX];
+  uint8_t value[KAD_ITEM_VALUE_MAX];
   struct kad_message reply;
   memset(value, 'v', sizeof value);
   const struct kad_record record = {.value = {value, sizeof value}};
@@ -212,7 +212,7 @@ static void value_of_1000_bytes_always_fits_into_a_reply(void **state) {
 
   assert_in_range(kad_lone_reply(lone, &reply)->len, 1000, 1232);
   assert_int_equal(reply.record_count, 1);
-  assert_int_equal(reply.records[0].value.len, KAD_VALUE_MAX);
+  assert_int_equal(reply.records[0].value.len, KAD_ITEM_VALUE_MAX);
 }
 
 /* --------------------------------------------------------------- pages -- */

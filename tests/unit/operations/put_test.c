@@ -106,7 +106,7 @@ static void bad_signature_is_rejected_here(void **state) {
 
 static void value_too_large_is_rejected_here(void **state) {
   (void)state;
-  static const uint8_t bytes[KAD_VALUE_MAX + 1];
+  static const uint8_t bytes[KAD_ITEM_VALUE_MAX + 1];
   const struct kad_id key = kad_overlay_key(1);
   struct kad_record record = kad_overlay_record(&key, "");
   record.value = (struct kad_slice){bytes, sizeof bytes};
@@ -118,7 +118,7 @@ static void value_too_large_is_rejected_here(void **state) {
 
 static void largest_value_is_stored(void **state) {
   (void)state;
-  static const uint8_t bytes[KAD_VALUE_MAX];
+  static const uint8_t bytes[KAD_ITEM_VALUE_MAX];
   const struct kad_id key = kad_overlay_key(1);
   struct kad_record record = kad_overlay_record(&key, "");
   record.value = (struct kad_slice){bytes, sizeof bytes};

@@ -17,7 +17,7 @@ struct fixture {
 
 static const uint8_t secret[KAD_MEMORY_STORE_SECRET_SIZE] = {0};
 static const struct kad_address own_user = {0};
-static const uint8_t bytes[KAD_VALUE_MAX];
+static const uint8_t bytes[KAD_ITEM_VALUE_MAX];
 
 static void set_up(struct fixture *fixture) {
   *fixture = (struct fixture){

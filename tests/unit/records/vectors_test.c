@@ -102,7 +102,7 @@ static void check_mutable(struct kad_slice value, struct kad_slice salt,
 }
 
 static void items_have_their_targets_and_signatures(void **state) {
-  uint8_t value_bytes[KAD_VALUE_MAX];
+  uint8_t value_bytes[KAD_ITEM_VALUE_MAX];
   uint8_t salt_bytes[KAD_SALT_MAX];
   (void)state;
   kad_vectors_open(&vectors, "items.tsv", 8);
@@ -125,7 +125,7 @@ static void items_have_their_targets_and_signatures(void **state) {
 }
 
 static void records_have_their_signatures(void **state) {
-  uint8_t value[KAD_VALUE_MAX];
+  uint8_t value[KAD_ITEM_VALUE_MAX];
   uint8_t salt[KAD_SALT_MAX];
   uint8_t signature[KAD_SIGNATURE_SIZE];
   (void)state;

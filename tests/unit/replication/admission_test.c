@@ -95,7 +95,7 @@ static void merge(void *state, const struct kad_hook_call *call,
                   struct kad_hook_result *answer) {
   uint8_t set[SET_MAX + 1];
   const size_t size = join_values(call, set);
-  static const uint8_t large[KAD_VALUE_MAX + 1];
+  static const uint8_t large[KAD_ITEM_VALUE_MAX + 1];
   static const struct kad_record too_large = {.value = {large, sizeof large}};
   (void)state;
   answer->verdict = rules.merge;
@@ -253,7 +253,7 @@ static void records_of_one_store_are_validated_one_by_one(void **state) {
   (void)state;
   const struct kad_contact from = kad_lone_contact(1);
   struct kad_message reply;
-  static const uint8_t large[KAD_VALUE_MAX + 1];
+  static const uint8_t large[KAD_ITEM_VALUE_MAX + 1];
   const struct kad_record values[] = {
       {.value = {(const uint8_t *)"a", 1}},
       {.value = {large, 400}},

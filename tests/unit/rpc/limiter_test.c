@@ -357,7 +357,8 @@ static void replies_share_a_limit_of_bytes(void **state) {
 
 static void the_lowest_rate_allows_a_datagram(void **state) {
   struct limits *it = *state;
-  start(it, &(struct kad_limiter_config){.bytes_per_s = 1}, 0);
+  start(it, &(struct kad_limiter_config){.bytes_per_s = 1, .max_reply = 1452},
+        0);
 
   assert_true(kad_limiter_reply(it->limiter, 1452, it->now));
   assert_false(kad_limiter_reply(it->limiter, 1452, it->now));

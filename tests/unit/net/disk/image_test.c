@@ -11,7 +11,7 @@ enum {
 };
 
 static const uint8_t secret[KAD_IMAGE_SECRET_SIZE] = "sixteen bytes...";
-static const uint8_t bytes_of_value[KAD_VALUE_MAX] = {1, 2, 3};
+static const uint8_t bytes_of_value[KAD_ITEM_VALUE_MAX] = {1, 2, 3};
 
 static const struct kad_record_meta meta = {
     .stored_at = 11,
@@ -47,7 +47,7 @@ static void image_of_the_largest_record_fits(void **state) {
   uint8_t out[KAD_IMAGE_MAX];
   (void)state;
   struct kad_record record = kad_memory_record(1, "");
-  record.value = (struct kad_slice){bytes_of_value, KAD_VALUE_MAX};
+  record.value = (struct kad_slice){bytes_of_value, KAD_ITEM_VALUE_MAX};
   record.salt = (struct kad_slice){bytes_of_value, KAD_SALT_MAX};
   record.publisher = bytes_of_value;
   record.signature = bytes_of_value;

@@ -106,11 +106,11 @@ static void keeps_records_after_an_orderly_end(void **state) {
 }
 
 static void keeps_every_field(void **state) {
-  static const uint8_t bytes[KAD_VALUE_MAX] = {1, 2, 3};
+  static const uint8_t bytes[KAD_ITEM_VALUE_MAX] = {1, 2, 3};
   struct kad_record record = {
       .key = kad_memory_key(9),
       .type = kad_slice_of("value"),
-      .value = {bytes, KAD_VALUE_MAX},
+      .value = {bytes, KAD_ITEM_VALUE_MAX},
       .salt = {bytes, KAD_SALT_MAX},
       .publisher = bytes + 1,
       .signature = bytes + 2,
@@ -257,10 +257,10 @@ static void segment_that_the_database_has_is_not_applied_again(void **state) {
 }
 
 static void long_journal_moves_at_once(void **state) {
-  static char value[KAD_VALUE_MAX + 1];
+  static char value[KAD_ITEM_VALUE_MAX + 1];
   uint32_t key = 0;
   (void)state;
-  memset(value, 'v', KAD_VALUE_MAX);
+  memset(value, 'v', KAD_ITEM_VALUE_MAX);
   while (stats().disk_checkpoints == 0) {
     for (int i = 0; i < 500; i++) {
       (void)add(key++, value);

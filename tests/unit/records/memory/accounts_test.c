@@ -3,7 +3,7 @@
 #include "memory_fixture.h"
 #include "unit.h"
 
-static const uint8_t bytes[KAD_VALUE_MAX];
+static const uint8_t bytes[KAD_ITEM_VALUE_MAX];
 static const struct kad_address own_user = {0};
 
 static void counts_the_records_of_an_address(void **state) {
@@ -91,7 +91,7 @@ static void victim_is_of_the_address_with_most_bytes(void **state) {
   struct kad_address host = victim_origin(&fixture);
   assert_memory_equal(&host, &two, sizeof host);
   struct kad_record large = kad_memory_record(30, "");
-  large.value = (struct kad_slice){bytes, KAD_VALUE_MAX};
+  large.value = (struct kad_slice){bytes, KAD_ITEM_VALUE_MAX};
   struct kad_record_meta meta = kad_memory_meta(1, one);
   kad_memory_add(&fixture, &large, &meta);
   host = victim_origin(&fixture);

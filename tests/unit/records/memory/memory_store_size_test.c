@@ -4,7 +4,7 @@
 #include "records/memory/memory_load.h"
 #include "unit.h"
 
-static const uint8_t bytes[KAD_VALUE_MAX];
+static const uint8_t bytes[KAD_ITEM_VALUE_MAX];
 
 /* -------------------------------------------------------------- memory -- */
 
