@@ -312,6 +312,14 @@ rock: | deps-luarocks ## pack the rock's source into build/rock
 	  >build/rock/$(rock).rockspec
 	@cd build/rock && luarocks --lua-version=5.4 pack $(rock).rockspec
 
+.PHONY: deb
+deb: | deps-deb ## build a Debian package in build/deb (DEB_VERSION=)
+	@packaging/build-deb '$(or $(DEB_VERSION),$(version))'
+
+.PHONY: test-deb
+test-deb: deb ## install, upgrade and purge the package in a new Debian
+	@tests/packaging/run
+
 .PHONY: deps
 deps: deps-build deps-test ## install missing dependencies
 
@@ -329,15 +337,16 @@ help: ## list the targets
 
 # --------------------------------------------------------------- deps --
 
-deps_groups := build test lint fuzz interop web bench luarocks
+deps_groups := build test lint fuzz interop web bench luarocks \
+  deb
 .PHONY: $(addprefix deps-,$(deps_groups))
 $(addprefix deps-,$(deps_groups)): deps-%:
 	@$(if $(DEPS),CC='$(CC)' HTTP='$(HTTP)' LUA='$(LUA)' PKG_CONFIG='$(PKG_CONFIG)' \
 	  .ci/deps $*)
 
 # One after the other: only one package manager can hold the lock.
-deps-test deps-lint deps-fuzz deps-interop deps-web deps-bench deps-luarocks: \
-  | deps-build
+deps-test deps-lint deps-fuzz deps-interop deps-web deps-bench deps-luarocks \
+  deps-deb: | deps-build
 deps-lint: | deps-test
 
 # -------------------------------------------------------------- build --
@@ -607,4 +616,4 @@ define installer
 	else ln -sf $(soname) "$$link"; fi
 endef
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -name '*.d' -type f 2>/dev/null)

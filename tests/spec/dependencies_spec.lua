@@ -41,6 +41,18 @@ describe("the dependencies", function()
     return " " .. list:gsub("[\\%s]+", " ") .. " "
   end
 
+  it("are listed for packages, whether they are installed or not", function()
+    local done = deps("list", "build")
+    assert.equal(0, done.status, done.stderr)
+    local list = " " .. done.stdout:gsub("\n", " ")
+    for _, name in ipairs({ "libuv1-dev", "libsodium-dev", "liblmdb-dev",
+      "liblua5.4-dev", "lua-argparse", "pkg-config" }) do
+      assert.is_truthy(list:find(" " .. name .. " ", 1, true), name)
+    end
+    assert.is_nil(list:find("busted", 1, true))
+    assert.is_nil(list:find("gnuplot", 1, true))
+  end)
+
   it("are all named in one command, for who may not install", function()
     add_tool("id", "echo 1000")
     add_tool("apt-get", "exit 1")
