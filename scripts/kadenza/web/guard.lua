@@ -86,13 +86,14 @@ function Guard:allows_origin(method, origin, host)
   return own ~= nil and own == (host or ""):lower()
 end
 
---- Checks the token of a request that writes.
+--- Checks the token of a request.
 ---@param authorization? string  the header
 ---@return boolean allowed
----@return "writes_disabled"|"unauthorized"|nil problem
+---@return "no_token"|"unauthorized"|nil problem  the server has none; the
+---  request has none, or another one
 function Guard:check_token(authorization)
   if not self.token then
-    return false, "writes_disabled"
+    return false, "no_token"
   end
   local scheme, token = (authorization or ""):match("^(%a+) +([%w%-._~+/=]+)$")
   if scheme and scheme:lower() == "bearer" and self.are_equal(token, self.token)

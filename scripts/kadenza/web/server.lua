@@ -49,13 +49,34 @@ local function refuse(status, headers)
     headers)
 end
 
+-- By what a route asks for.
 local TOKEN_PROBLEMS <const> = {
-  writes_disabled = response.error(403, "writes_disabled",
-    "this node takes no writes over HTTP: start it with --http-token-file"),
-  unauthorized = response.error(401, "unauthorized",
-    "a write needs the header 'Authorization: Bearer TOKEN'",
-    { ["WWW-Authenticate"] = "Bearer" }),
+  write = {
+    no_token = response.error(403, "writes_disabled",
+      "this node takes no writes over HTTP: start it with --http-token-file"),
+    unauthorized = response.error(401, "unauthorized",
+      "a write needs the header 'Authorization: Bearer TOKEN'",
+      { ["WWW-Authenticate"] = "Bearer" }),
+  },
+  read = {
+    no_token = response.error(403, "private",
+      "this is served on loopback addresses only: start the node with "
+      .. "--http-token-file"),
+    unauthorized = response.error(401, "unauthorized",
+      "from other machines this needs the header "
+      .. "'Authorization: Bearer TOKEN'",
+      { ["WWW-Authenticate"] = "Bearer" }),
+  },
 }
+
+-- Returns a response if a request lacks the token that its route needs.
+local function check_token(self, listener, route, authorization)
+  if not route.auth or route.auth == "read" and listener.is_loopback then
+    return nil
+  end
+  local allowed, problem = self.guard:check_token(authorization)
+  return not allowed and TOKEN_PROBLEMS[route.auth][problem] or nil
+end
 
 -- Answers OPTIONS: the methods of a path, and what pages of other sites may do.
 local function describe_options(self, raw, allow)
@@ -101,11 +122,10 @@ local function admit(self, listener, raw)
   local route, params = find_route(self, raw, path)
   if not route then
     return nil, params
-  elseif route.auth then
-    local allowed, problem = self.guard:check_token(headers.authorization)
-    if not allowed then
-      return nil, TOKEN_PROBLEMS[problem]
-    end
+  end
+  local problem = check_token(self, listener, route, headers.authorization)
+  if problem then
+    return nil, problem
   end
   return route, { method = raw.method, path = path, params = params,
     query = query, headers = headers, body = raw.body, from = raw.from }
@@ -230,8 +250,9 @@ end
 ---@param method string  "GET" also serves HEAD; OPTIONS is served anyway
 ---@param pattern string  such as "/v1/records/:key"
 ---@param handler async fun(request: table): table
----@param options? { auth?: "write", immediate?: boolean }  "write": it needs
----  the bearer token; immediate: the handler never waits, and needs no task
+---@param options? { auth?: "write"|"read", immediate?: boolean }  auth: it
+---  needs the bearer token, for "read" only on an address that other machines
+---  may reach; immediate: the handler never waits, and needs no task
 ---@return fun() remove  removes it
 function Server:route(method, pattern, handler, options)
   options = options or {}

@@ -71,7 +71,7 @@ describe("kadenza.web.guard", function()
       assert.same({ false, "unauthorized" }, { g:check_token(header) })
     end
     assert.same({ false, "unauthorized" }, { g:check_token(nil) })
-    assert.same({ false, "writes_disabled" },
+    assert.same({ false, "no_token" },
       { new({}):check_token("Bearer secret-token-0123") })
   end)
 end)
