@@ -20,6 +20,7 @@ enum {
  * the lightest of its set. */
 struct talker_slot {
   uint64_t weight; /* datagrams; 0: the slot is free */
+  uint64_t key;    /* of the host, see key_of */
   struct kad_talker talker;
 };
 
@@ -35,18 +36,22 @@ struct kad_talkers {
   struct talker_period last;
 };
 
-/* Returns the first slot of the set of a host. */
-static size_t set_of(const struct kad_node *node,
-                     const struct kad_address *host) {
-  uint64_t hash = 0;
+/* Returns the bytes of a host: with the family they tell it from all others. It
+ * is compared for each datagram, so in one step. */
+static uint64_t key_of(const struct kad_address *address) {
+  uint64_t key = 0;
+  memcpy(&key, address->ip, kad_address_host_size(address));
+  return key;
+}
+
+/* Returns the first slot of the set of a host. A sender that finds hosts of one
+ * set can push out others that send less, and no more. */
+static struct talker_slot *set_of(const struct kad_node *node,
+                                  struct talker_period *period, uint64_t key) {
   uint64_t secret;
-  memcpy(&hash, host->ip, kad_address_host_size(host));
   memcpy(&secret, node->map_secret, sizeof secret);
-  /* The finaliser of SplitMix64. */
-  hash ^= secret;
-  hash = (hash ^ hash >> 30U) * 0xbf58476d1ce4e5b9U;
-  hash = (hash ^ hash >> 27U) * 0x94d049bb133111ebU;
-  return (size_t)(hash >> 32U) % SETS * WAYS;
+  const uint64_t hash = (key ^ secret) * 0x9e3779b97f4a7c15U;
+  return &period->slots[(hash >> 32U) % SETS * WAYS];
 }
 
 static struct kad_address host_of(const struct kad_address *address) {
@@ -55,22 +60,27 @@ static struct kad_address host_of(const struct kad_address *address) {
   return host;
 }
 
-/* Returns the slot of a host; or, if it has none, the lightest of its set. */
-static struct talker_slot *find_slot(const struct kad_node *node,
-                                     struct talker_period *period,
-                                     const struct kad_address *from,
-                                     bool *is_known) {
-  struct talker_slot *slots = &period->slots[set_of(node, from)];
-  struct talker_slot *lightest = slots;
+/* Returns the slot of a host in its set, or NULL. */
+static struct talker_slot *find_slot(struct talker_slot *set, uint64_t key,
+                                     const struct kad_address *from) {
   for (size_t i = 0; i < WAYS; i++) {
-    if (slots[i].weight > 0 &&
-        kad_address_same_host(&slots[i].talker.host, from)) {
-      *is_known = true;
-      return &slots[i];
+    if (set[i].key == key && set[i].weight > 0 &&
+        set[i].talker.host.family == from->family) {
+      return &set[i];
     }
-    lightest = slots[i].weight < lightest->weight ? &slots[i] : lightest;
   }
-  *is_known = false;
+  return NULL;
+}
+
+/* Gives a host the slot of the lightest of its set. */
+static struct talker_slot *take_slot(struct talker_slot *set, uint64_t key,
+                                     const struct kad_address *from) {
+  struct talker_slot *lightest = set;
+  for (size_t i = 1; i < WAYS; i++) {
+    lightest = set[i].weight < lightest->weight ? &set[i] : lightest;
+  }
+  lightest->key = key;
+  lightest->talker = (struct kad_talker){.host = host_of(from)};
   return lightest;
 }
 
@@ -97,11 +107,11 @@ void kad_talkers_note(struct kad_node *node, const struct kad_address *from,
     return;
   }
   turn(talkers, kad_node_now(node));
-  bool is_known;
-  struct talker_slot *slot =
-      find_slot(node, &talkers->current, from, &is_known);
-  if (!is_known) {
-    slot->talker = (struct kad_talker){.host = host_of(from)};
+  const uint64_t key = key_of(from);
+  struct talker_slot *set = set_of(node, &talkers->current, key);
+  struct talker_slot *slot = find_slot(set, key, from);
+  if (slot == NULL) {
+    slot = take_slot(set, key, from);
   }
   slot->weight++;
   slot->talker.datagrams++;
@@ -109,15 +119,15 @@ void kad_talkers_note(struct kad_node *node, const struct kad_address *from,
 }
 
 void kad_talkers_drop(struct kad_node *node, const struct kad_address *from) {
-  bool is_known;
   if (node->talkers == NULL) {
     return;
   }
+  const uint64_t key = key_of(from);
   struct talker_slot *slot =
-      find_slot(node, &node->talkers->current, from, &is_known);
+      find_slot(set_of(node, &node->talkers->current, key), key, from);
   /* A query may be dropped later than it came: in the next period, or when its
    * host has made room. */
-  if (is_known && slot->talker.dropped < slot->talker.datagrams) {
+  if (slot != NULL && slot->talker.dropped < slot->talker.datagrams) {
     slot->talker.dropped++;
   }
 }
