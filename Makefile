@@ -10,7 +10,8 @@
 # nothing, STATIC=1 links libuv, libsodium, libmd, LMDB and Lua into the
 # program, HTTP=no leaves out the HTTP server and libmicrohttpd (STATIC=1 does
 # too, unless HTTP=yes), ZSH_FUNCTIONS=share/zsh/vendor-completions is where zsh
-# looks.
+# looks. DYGRAPHS is the file dygraph.min.js, which draws the charts of the
+# dashboard.
 # With another Lua 5.4 or 5.5: LUA_CFLAGS=-I/opt/lua/include
 # LUA_LIBS='/opt/lua/lib/liblua.a -lm -ldl' LUA_VERSION=5.5 (of the folders in
 # which modules are installed). LUA runs the scripts of the build itself.
@@ -45,6 +46,7 @@ endif
 PKG_CONFIG ?= pkg-config
 BUSTED ?= busted
 CLANG_FORMAT ?= clang-format
+DYGRAPHS ?= /usr/share/javascript/dygraphs/dygraph.min.js
 CLANG_TIDY ?= clang-tidy
 PYTHON ?= /usr/bin/python3
 find_lua := $(foreach name,lua5.4 lua-5.4 lua54,$(shell command -v $(name)))
@@ -125,6 +127,7 @@ core_sources := $(wildcard core/*.c core/*/*.c core/*/*/*.c)
 binding_sources := $(wildcard bindings/lua/*.c bindings/policy/*.c)
 host_sources := $(wildcard bindings/host/*.c)
 with_http := $(filter-out no,$(HTTP))
+page_sources := $(wildcard scripts/kadenza/web/page/*)
 http_sources := $(if $(with_http),$(wildcard bindings/http/*.c))
 library_scripts := $(filter-out %_spec.lua,$(wildcard scripts/kadenza/*.lua \
   scripts/kadenza/*/*.lua scripts/kadenza/*/*/*.lua))
@@ -187,6 +190,7 @@ collector := $(BUILD)/lua/tests/collector.so
 # The tests load the HTTP server into an interpreter. It is not installed.
 http_module := $(if $(with_http),$(BUILD)/lua/kadenza/httpd.so)
 program := $(BUILD)/kadenza
+page := $(if $(with_http),$(BUILD)/gen/page.html)
 # Without the products that have no sources.
 products := $(if $(core_sources),$(library) $(shared)) \
   $(if $(binding_sources),$(module)) $(if $(host_sources),$(program))
@@ -341,7 +345,7 @@ deps_groups := build test lint fuzz interop web bench luarocks \
   deb
 .PHONY: $(addprefix deps-,$(deps_groups))
 $(addprefix deps-,$(deps_groups)): deps-%:
-	@$(if $(DEPS),CC='$(CC)' HTTP='$(HTTP)' LUA='$(LUA)' PKG_CONFIG='$(PKG_CONFIG)' \
+	@$(if $(DEPS),CC='$(CC)' HTTP='$(HTTP)' DYGRAPHS='$(DYGRAPHS)' LUA='$(LUA)' PKG_CONFIG='$(PKG_CONFIG)' \
 	  .ci/deps $*)
 
 # One after the other: only one package manager can hold the lock.
@@ -399,12 +403,20 @@ $(program): $(core_objects) $(binding_objects) $(host_objects) $(BUILD)/sources
 	@$(link) $(export_flags) -o $@ $(core_objects) $(binding_objects) \
 	  $(host_objects) $(program_libs)
 
-$(BUILD)/gen/scripts.c: bindings/host/embed.lua $(library_scripts) \
+$(BUILD)/gen/scripts.c: bindings/host/embed.lua $(page) $(library_scripts) \
   $(policies) $(scenarios) $(BUILD)/sources | deps-build
 	@mkdir -p $(@D)
 	@echo "  embed $@"
-	@$(LUA) bindings/host/embed.lua $@ argparse dkjson $(library_scripts) \
+	@$(LUA) bindings/host/embed.lua $@ argparse dkjson \
+	  $(addprefix web/page.html=,$(page)) $(library_scripts) \
 	  $(policies) $(scenarios)
+
+# The page of the HTTP server, with the library that draws its charts.
+$(BUILD)/gen/page.html: bindings/host/page.lua $(page_sources) $(DYGRAPHS) | \
+  deps-build
+	@mkdir -p $(@D)
+	@echo "  page $@"
+	@$(LUA) bindings/host/page.lua $@ '$(DYGRAPHS)'
 
 $(BUILD)/gen/scripts.o: $(BUILD)/gen/scripts.c $(BUILD)/flags
 	@$(compile) -Ibindings/host

@@ -746,6 +746,8 @@ build = {
       "scripts/kadenza/web/api/watches.lua",
     ["kadenza.web.client"] =
       "scripts/kadenza/web/client.lua",
+    ["kadenza.web.dashboard"] =
+      "scripts/kadenza/web/dashboard.lua",
     ["kadenza.web.guard"] =
       "scripts/kadenza/web/guard.lua",
     ["kadenza.web.health"] =
@@ -760,12 +762,16 @@ build = {
       "scripts/kadenza/web/log_ring.lua",
     ["kadenza.web.metrics"] =
       "scripts/kadenza/web/metrics.lua",
+    ["kadenza.web.overview"] =
+      "scripts/kadenza/web/overview.lua",
     ["kadenza.web.policies"] =
       "scripts/kadenza/web/policies.lua",
     ["kadenza.web.response"] =
       "scripts/kadenza/web/response.lua",
     ["kadenza.web.router"] =
       "scripts/kadenza/web/router.lua",
+    ["kadenza.web.series"] =
+      "scripts/kadenza/web/series.lua",
     ["kadenza.web.server"] =
       "scripts/kadenza/web/server.lua",
     ["kadenza.web.target"] =

@@ -9,16 +9,23 @@
 --   scripts/policies/counter.lua             policies/counter.lua
 --   scripts/scenarios/churn.lua              scenarios/churn.lua
 --   argparse                                 argparse
+--   web/page.html=build/gen/page.html        web/page.html
 --
--- Embeds the text, not bytecode: messages name lines, and every Lua 5.4 can
--- load it. scripts.h declares the array that the C file defines.
+-- The last form is for a file that is no script. Embeds the text of scripts,
+-- not bytecode: messages name lines, and every Lua 5.4 can load it. scripts.h
+-- declares the array that the C file defines.
 
 local BYTES_A_LINE <const> = 16
 
 ---@param source string
 ---@return string name  in the program
 ---@return string path
+---@return boolean? is_text  it is no script
 local function locate(source)
+  local given, file = source:match("^(.-)=(.+)$")
+  if given then
+    return given, file, true
+  end
   if not source:find("[/.]") then
     return source, assert(package.searchpath(source, package.path))
   end
@@ -56,9 +63,9 @@ end
 local function generate(sources)
   local arrays, entries = {}, {}
   for i, source in ipairs(sources) do
-    local name, path = locate(source)
+    local name, path, is_text = locate(source)
     local text = read(path)
-    assert(load(text, "@" .. path, "t"))
+    assert(is_text or load(text, "@" .. path, "t"))
     arrays[i] = ("static const unsigned char script_%d[] = {\n%s\n};\n"):format(
       i, to_initializer(text)
     )

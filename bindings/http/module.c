@@ -454,8 +454,19 @@ static int httpd_are_equal(lua_State *L) {
   return 1;
 }
 
+/* sha256(bytes) → their hash, 32 bytes */
+static int httpd_sha256(lua_State *L) {
+  size_t len = 0;
+  const char *const bytes = luaL_checklstring(L, 1, &len);
+  unsigned char hash[crypto_hash_sha256_BYTES];
+  crypto_hash_sha256(hash, (const unsigned char *)bytes, len);
+  lua_pushlstring(L, (const char *)hash, sizeof hash);
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
     {"open", httpd_open},
+    {"sha256", httpd_sha256},
     {"are_equal", httpd_are_equal},
     {NULL, NULL},
 };

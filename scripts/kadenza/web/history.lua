@@ -33,6 +33,9 @@ M.PERIOD = 5
 -- machine was stopped meanwhile.
 local LONGEST <const> = 3
 
+-- Times in JSON are in milliseconds: two that differ by less are one.
+local TIME_SLACK <const> = 0.001
+
 local NONE <const> = 0 / 0
 
 ---@class kadenza.web.Figure
@@ -133,6 +136,18 @@ local function each_row(span, since, visit)
   end
 end
 
+--- Tells whether there is a span with so many seconds between two rows.
+---@param step any
+---@return boolean
+function M.is_step(step)
+  for _, span in ipairs(M.SPANS) do
+    if span.step == step then
+      return true
+    end
+  end
+  return false
+end
+
 --- Returns the rows of a span, oldest first: the time, then a value for each
 --- figure. A value that is not known is NaN.
 ---@param step 5|60|300  seconds between two rows
@@ -164,8 +179,9 @@ function History:json(step, lead, since)
   for i, figure in ipairs(self.figures) do
     names[i] = ('"%s"'):format(figure.name)
   end
-  for i, values in ipairs(self:rows(step, since and since - lead)) do
-    local texts = { ("%.1f"):format(values[1] + lead) }
+  local after = since and since - lead + TIME_SLACK
+  for i, values in ipairs(self:rows(step, after)) do
+    local texts = { ("%.3f"):format(values[1] + lead) }
     for k = 2, #values do
       texts[k] = number_json(values[k])
     end

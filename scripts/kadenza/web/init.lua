@@ -16,7 +16,7 @@ M.open = server.open
 -- The parts, in the order of their start. The policies are the last: a route
 -- of the node goes before theirs.
 local PARTS <const> = { "kadenza.web.health", "kadenza.web.metrics",
-  "kadenza.web.api", "kadenza.web.policies" }
+  "kadenza.web.dashboard", "kadenza.web.api", "kadenza.web.policies" }
 
 ---@class kadenza.web.Parts
 ---@field private list table[]

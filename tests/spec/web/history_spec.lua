@@ -128,7 +128,7 @@ describe("kadenza.web.history", function()
     past:add(0, { queries = 0, contacts = 1, seconds = 0, lookups = 0 })
     past:add(5, { queries = 7, contacts = 12345678, seconds = 0, lookups = 0 })
     assert.equal('{"step":5,"series":["queries","contacts","seconds"],'
-      .. '"rows":[[1700000005.0,1.4,1.23457e+07,null]]}',
+      .. '"rows":[[1700000005.000,1.4,1.23457e+07,null]]}',
       past:json(5, 1700000000))
     assert.equal(1, #json.decode(past:json(5, 100, 104)).rows)
     assert.equal(0, #json.decode(past:json(5, 100, 105)).rows)
