@@ -71,6 +71,7 @@ build = {
         "bindings/lua/inherited.c",
         "bindings/lua/interrupt.c",
         "bindings/lua/item.c",
+        "bindings/lua/journal.c",
         "bindings/lua/loader.c",
         "bindings/lua/local_socket.c",
         "bindings/lua/lock.c",
@@ -84,6 +85,7 @@ build = {
         "bindings/lua/passphrase.c",
         "bindings/lua/plain.c",
         "bindings/lua/process.c",
+        "bindings/lua/publication.c",
         "bindings/lua/reachability.c",
         "bindings/lua/record.c",
         "bindings/lua/result.c",
@@ -324,6 +326,8 @@ build = {
     },
     ["kadenza.address_list"] =
       "scripts/kadenza/address_list.lua",
+    ["kadenza.aside"] =
+      "scripts/kadenza/aside.lua",
     ["kadenza.blob"] =
       "scripts/kadenza/blob.lua",
     ["kadenza.blob.reader"] =
@@ -594,6 +598,8 @@ build = {
       "scripts/kadenza/policy/types.lua",
     ["kadenza.publication"] =
       "scripts/kadenza/publication.lua",
+    ["kadenza.publication_journal"] =
+      "scripts/kadenza/publication_journal.lua",
     ["kadenza.pubsub"] =
       "scripts/kadenza/pubsub.lua",
     ["kadenza.pubsub.board"] =

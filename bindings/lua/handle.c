@@ -1,6 +1,7 @@
 #include "lua/handle.h"
 
 #include "lua/argument.h"
+#include "replication/publications.h"
 
 struct kad_lua_link *kad_lua_link_new(void) {
   const struct kad_allocator allocator = kad_allocator_default();
@@ -157,6 +158,7 @@ void kad_lua_node_handle_close(lua_State *L, int index, bool silently) {
   link->network = NULL;
   link->node = NULL;
   if (node != NULL) {
+    kad_publications_watch(node, NULL, NULL);
     kad_network_close_node(network, node);
   }
   if (link->home != NULL) {

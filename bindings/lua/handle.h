@@ -76,7 +76,8 @@ enum {
   KAD_LUA_NODE_NETWORK = 2,   /* the network's handle; owner only */
   KAD_LUA_NODE_SEND = 3,      /* function of a transport; owner only */
   KAD_LUA_NODE_STORE = 4,     /* table of a record store; owner only */
-  KAD_LUA_NODE_VALUES = 4
+  KAD_LUA_NODE_PUBLISHED = 5, /* function of its publications; owner only */
+  KAD_LUA_NODE_VALUES = 5
 };
 
 /* The memory of the handle of a node. */

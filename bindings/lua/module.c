@@ -8,6 +8,7 @@
 #include "lua/file.h"
 #include "lua/inherited.h"
 #include "lua/interrupt.h"
+#include "lua/journal.h"
 #include "lua/loader.h"
 #include "lua/local_socket.h"
 #include "lua/lock.h"
@@ -36,6 +37,7 @@ int luaopen_kadenza_core(lua_State *L) {
   kad_lua_add_saved_file(L);
   kad_lua_add_lock(L);
   kad_lua_add_local_socket(L);
+  kad_lua_add_journal(L);
   kad_lua_add_boot(L);
   kad_lua_add_base64(L);
   kad_lua_add_counters(L);

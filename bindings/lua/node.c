@@ -15,6 +15,7 @@
 #include "lua/names.h"
 #include "lua/network_key.h"
 #include "lua/operation.h"
+#include "lua/publication.h"
 #include "lua/reachability.h"
 #include "lua/record.h"
 #include "lua/store.h"
@@ -381,8 +382,13 @@ static struct kad_lua_node *new_handle(lua_State *L, bool borrowed) {
   static const luaL_Reg *const methods_of_borrowed[] = {
       shared_methods, kad_lua_operation_methods, kad_lua_name_methods, NULL};
   static const luaL_Reg *const methods_of_owner[] = {
-      shared_methods, kad_lua_operation_methods,   kad_lua_name_methods,
-      owner_methods,  kad_lua_network_key_methods, NULL};
+      shared_methods,
+      kad_lua_operation_methods,
+      kad_lua_name_methods,
+      owner_methods,
+      kad_lua_network_key_methods,
+      kad_lua_publication_methods,
+      NULL};
   struct kad_lua_context *const context = kad_lua_context(L);
   struct kad_lua_node *const self =
       lua_newuserdatauv(L, sizeof *self, KAD_LUA_NODE_VALUES);

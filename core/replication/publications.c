@@ -12,6 +12,31 @@ enum {
   HANDLES = 32 /* read from the store at a time */
 };
 
+void kad_publications_watch(struct kad_node *node, kad_publication_fn changed,
+                            void *data) {
+  node->publications.changed = changed;
+  node->publications.data = data;
+}
+
+static void notify(struct kad_node *node, const struct kad_record *record,
+                   bool is_published) {
+  const struct kad_publications *publications = &node->publications;
+  node->stats.publication_changes++;
+  if (publications->changed != NULL) {
+    publications->changed(publications->data, record, is_published);
+  }
+}
+
+/* Removes one that is unpublished or replaced. */
+static void remove_held(struct kad_node *node, kad_record_handle handle) {
+  const struct kad_store *store = node->publications.store;
+  struct kad_held held;
+  if (kad_store_read(store, handle, &held)) {
+    notify(node, &held.record, false);
+    kad_store_remove(store, handle);
+  }
+}
+
 /* Makes the store if there is none. */
 static int open_store(struct kad_node *node) {
   return node->publications.store != NULL
@@ -78,7 +103,7 @@ static int add_to_store(struct kad_node *node, const struct kad_record *record,
   }
   error = kad_store_add(store, record, meta, &added);
   if (error == 0 && replaced != 0) {
-    kad_store_remove(store, replaced);
+    remove_held(node, replaced);
   }
   return error;
 }
@@ -96,7 +121,9 @@ int kad_publications_add(struct kad_node *node, const struct kad_record *record,
       kad_ruleset_type(node->ruleset, record->type) != NULL ? 0 : KAD_ETYPE;
   error = error == 0 ? open_store(node) : error;
   error = error == 0 ? add_to_store(node, record, &meta) : error;
-  node->stats.publication_changes += error == 0;
+  if (error == 0) {
+    notify(node, record, true);
+  }
   return error;
 }
 
@@ -112,8 +139,7 @@ int kad_publications_remove(struct kad_node *node, const struct kad_id *key,
     struct kad_held held;
     if (kad_store_read(store, handle, &held) &&
         (value == NULL || kad_slice_equal(*value, held.record.value))) {
-      kad_store_remove(store, handle);
-      node->stats.publication_changes++;
+      remove_held(node, handle);
       error = 0;
     } else {
       skip++;

@@ -17,10 +17,23 @@ enum {
                                       start or that no contact answered */
 };
 
+/* A record is published, or prolonged; or it is not any more, because it was
+ * unpublished or replaced. `ttl` is as it was given. `record` is valid until
+ * this returns. Must not call functions of the node that change it. */
+typedef void (*kad_publication_fn)(void *data, const struct kad_record *record,
+                                   bool is_published);
+
 struct kad_publications {
-  struct kad_store *store; /* NULL while there are none */
-  kad_time_ms retry_at;    /* none is republished before */
+  struct kad_store *store;    /* NULL while there are none */
+  kad_time_ms retry_at;       /* none is republished before */
+  kad_publication_fn changed; /* NULL: none watches */
+  void *data;
 };
+
+/* Calls `changed` for each change but the ends of lives, before the call that
+ * changes returns, so that a program can save it. NULL ends that. */
+void kad_publications_watch(struct kad_node *node, kad_publication_fn changed,
+                            void *data);
 
 /* Adds a checked record, or prolongs it if it is published. Replaces what the
  * record replaces. It is due for the first time after `first_ms`. The caller

@@ -50,6 +50,9 @@ the id and the contacts of the node. Written every five minutes and at the end.
 .I DIR/own.state
 In the same folder: the publications of the node.
 .TP
+.I DIR/own.journal
+In the same folder: what has changed in the publications since.
+.TP
 .I DIR/node.lock
 In the same folder: the process that uses it. The node removes the file when it
 ends; one that is left behind locks nothing.

@@ -215,8 +215,10 @@ local function release(self)
   if self.forget then
     self.forget(self)
   end
-  if self.save_timer and self.net:is_open() then
-    self.net:stop_timer(self.save_timer)
+  for _, timer in pairs({ self.save_timer, self.change_timer }) do
+    if self.net:is_open() then
+      self.net:stop_timer(timer)
+    end
   end
 end
 
@@ -467,6 +469,7 @@ local function finish_opening(self, options, config)
   end
   if self.saved then
     publication.restore(self, config)
+    publication.watch(self, save_or_log)
     save_regularly(self)
   end
   return self

@@ -1,4 +1,4 @@
---- Publications: the records that a node keeps alive, and their file in the
+--- Publications: the records that a node keeps alive, and their files in the
 --- state folder. `kadenza.node` makes `M.methods` methods of its nodes.
 
 local check = require("kadenza.check")
@@ -20,6 +20,9 @@ local UNPUBLISH <const> = {
 
 -- Seconds within which saved records are stored again, at least and at most.
 local MIN_WITHIN <const>, MAX_WITHIN <const> = 30, 1800
+
+-- Time between a change and the flush of the journal that has it.
+local FLUSH_MS <const> = 1000
 
 -- A wall clock that gains or loses so many seconds was set.
 local CLOCK_SET_SECONDS <const> = 30
@@ -148,6 +151,45 @@ function M.restore(node, config)
   end
   node.saved:keep_invalid(rejected, #records - rejected.count)
   node.saved.lead = records[1] and clock.lead(node.saved.clock())
+end
+
+-- Does what follows a change, some time after it: saves all publications if the
+-- journal could not be written or is long, else flushes it.
+local function follow(node, save)
+  node.change_timer = nil
+  local saved = node.saved
+  if not node.core:is_open() or not saved then
+    return
+  elseif node.must_save or saved:has_long_journal() then
+    node.must_save = nil
+    save(node)
+    return
+  end
+  local flushed, message = saved:flush_journal()
+  if not flushed then
+    log.error("the state could not be saved", { error = message })
+    saved.is_incomplete = true
+  end
+end
+
+--- Notes each change of the publications of a node in its state folder, before
+--- the program is told that it has changed.
+---@param node kadenza.Node
+---@param save fun(node: kadenza.Node)  saves the state
+function M.watch(node, save)
+  node.core:watch_publications(function(record, is_published)
+    local saved = node.saved
+    if not saved then
+      return
+    end
+    if not saved:note_change(record, is_published) then
+      saved.is_incomplete, node.must_save = true, true
+    end
+    node.change_timer = node.change_timer
+      or node.net:start_timer(FLUSH_MS, function()
+        follow(node, save)
+      end)
+  end)
 end
 
 --- Publishes the saved records that the node has rejected, if its new policies

@@ -1,7 +1,8 @@
---- The form of the two files of a state folder: `node.state` has the node's id
---- and contacts, `own.state` its publications. Both are bencoded dictionaries
---- with a `version`. Reading keeps what is valid and counts the rest: another
---- program may have written the bytes.
+--- The form of the files of a state folder: `node.state` has the node's id and
+--- contacts, `own.state` its publications. Both are bencoded dictionaries with
+--- a `version`. `own.journal` has what has changed in the publications since,
+--- a dictionary for each change. Reading keeps what is valid and counts the
+--- rest: another program may have written the bytes.
 --
 -- A publication is saved with `rest`, the seconds that it had left, and the
 -- file with the clocks at that moment: see kadenza.clock. The first files had
@@ -236,6 +237,78 @@ function M.write_publications(records, now)
   end
   return core.encode({ version = VERSION, records = packed, time = now.wall,
     boot = now.boot, boot_id = now.boot_id })
+end
+
+-------------------------------------------------------------- own.journal --
+
+-- Returns what identifies a record, which its life and its signature do not.
+local function identity_of(record)
+  return core.encode({ record.key, record.type, record.value,
+    record.salt or "", record.publisher or "", record.seq or "" })
+end
+
+--- Returns the bytes of a change in an `own.journal`: that a record is
+--- published, or not any more.
+---@param record table  with `ttl`, the seconds that it has left
+---@param is_published boolean
+---@param now kadenza.Reading
+---@return string bytes
+function M.write_change(record, is_published, now)
+  return core.encode({ version = VERSION, record = pack(record, now),
+    published = is_published and 1 or 0, time = now.wall, boot = now.boot,
+    boot_id = now.boot_id })
+end
+
+-- Applies a change to records that have their places by identity.
+local function apply_change(list, change, damage, now)
+  local kept = { records = {}, damage = damage }
+  local before = damage.count
+  keep_record(kept, change.record, read_clocks(change, 0), now)
+  if damage.count > before then
+    return
+  end
+  local name = identity_of(kept.records[1] or change.record)
+  local place = list.places[name]
+  if change.published == 1 and kept.records[1] then
+    place = place or #list.records + 1
+    list.places[name], list.records[place] = place, kept.records[1]
+  elseif place then
+    list.places[name], list.records[place] = nil, false
+  end
+end
+
+--- Applies the changes of an `own.journal`, in their order, to the records of
+--- an `own.state`. A file may have some of the changes already. Returns nil,
+--- what is wrong and true if a change is of a newer version.
+---@param records table[]  of M.read_publications
+---@param changes string[]  their bytes
+---@param now kadenza.Reading
+---@return { records: table[], damage: kadenza.Damage }? kept
+---@return string? problem
+---@return boolean? is_newer
+function M.apply_changes(records, changes, now)
+  local list = { records = {}, places = {} }
+  local damage = { count = 0 }
+  for i, record in ipairs(records) do
+    list.records[i], list.places[identity_of(record)] = record, i
+  end
+  for _, bytes in ipairs(changes) do
+    local change, problem, is_newer = read_dictionary(bytes)
+    if is_newer then
+      return nil, problem, true
+    elseif change then
+      apply_change(list, change, damage, now)
+    else
+      add_damage(damage, problem)
+    end
+  end
+  local kept = { records = {}, damage = damage }
+  for _, record in ipairs(list.records) do
+    if record then
+      table.insert(kept.records, record)
+    end
+  end
+  return kept
 end
 
 return M

@@ -1,6 +1,10 @@
 --- The state folder of a node: `node.state` has its id and contacts,
---- `own.state` its publications, which are many and seldom change, and
---- `node.lock` excludes other nodes.
+--- `own.state` its publications, which are many, and `node.lock` excludes other
+--- nodes.
+--
+-- What changes in the publications is appended to `own.journal` before the
+-- program is told that it has changed: it survives the end of the process. The
+-- next save of `own.state` has it, and empties the journal.
 --
 -- A file is written beside the old one, flushed to the disk and renamed over
 -- it: a reader finds the old state or the new one. No file is written over one
@@ -8,8 +12,10 @@
 -- node or version, is left as it is, and the node does not start. What is
 -- corrupt is set aside, and the node starts without it.
 
+local aside = require("kadenza.aside")
 local core = require("kadenza.core")
 local durable = require("kadenza.durable")
+local journal = require("kadenza.publication_journal")
 local log = require("kadenza.log")
 local saved = require("kadenza.saved")
 
@@ -24,9 +30,6 @@ local MAX_BYTES <const> = 4 << 20
 local MAX_PUBLICATIONS_BYTES <const> = 64 << 20
 local BYTES_A_PUBLICATION <const> = 2048
 
--- Copies of corrupt files that are kept, the newest without a number.
-local MAX_ASIDE <const> = 8
-
 ---@class kadenza.State
 ---@field id? string  nil: none is saved
 ---@field contacts string[]
@@ -34,69 +37,6 @@ local MAX_ASIDE <const> = 8
 ---@field is_incomplete? boolean  the publications have to be saved
 local State = {}
 State.__index = State
-
---------------------------------------------------------------- set aside --
-
-local function aside_name(path, number)
-  return number == 1 and path .. ".corrupt"
-    or ("%s.corrupt.%d"):format(path, number)
-end
-
--- Renames a file. On failure returns nil, a message and the error's number.
-local function rename(from, to)
-  local renamed, message, errno = os.rename(from, to)
-  if not renamed then
-    return nil, ("%s: rename to %s: %s"):format(from, to, message), errno
-  end
-  return true
-end
-
--- Renames the copies of corrupt files; the oldest of MAX_ASIDE is lost. Returns
--- the free name, or nil and a message.
-local function make_room(path)
-  for number = MAX_ASIDE - 1, 1, -1 do
-    local renamed, message, errno =
-      rename(aside_name(path, number), aside_name(path, number + 1))
-    if not renamed and errno ~= 2 and number == 1 then -- 2: ENOENT
-      return nil, message
-    end
-  end
-  return aside_name(path, 1)
-end
-
--- Sets a corrupt file aside, as a copy if `bytes` of it stay in use. Returns
--- the new name; or nil, a message and a code.
-local function set_aside(path, bytes)
-  local aside, problem = make_room(path)
-  if not aside then
-    return nil, problem, "KAD_ESYSTEM"
-  end
-  local done, message, code
-  if bytes then
-    done, message, code = core.write_file(aside, bytes, "private")
-  else
-    done, message = rename(path, aside)
-  end
-  if not done then
-    return nil, message, type(code) == "string" and code or "KAD_ESYSTEM"
-  end
-  return aside
-end
-
-local function log_corrupt(path, aside, why)
-  log.warn("the saved state is corrupt and was set aside",
-    { file = path, aside = aside, error = why })
-end
-
-local function log_damage(path, aside, damage, kept)
-  log.warn("parts of the saved state are invalid and were set aside", {
-    file = path,
-    aside = aside,
-    error = damage.error,
-    invalid = damage.count,
-    kept = kept,
-  })
-end
 
 ----------------------------------------------------------------- loading --
 
@@ -115,11 +55,11 @@ local function load_file(path, max, parse, ...)
     return nil, ("%s: %s: run a newer kadenza, or use another folder"):format(
       path, problem), "KAD_EMALFORMED"
   end
-  local aside, message, kind = set_aside(path)
-  if not aside then
+  local copy, message, kind = aside.set(path)
+  if not copy then
     return nil, message, kind
   end
-  log_corrupt(path, aside, problem)
+  aside.log_corrupt(path, copy, problem)
   return false
 end
 
@@ -144,11 +84,11 @@ local function load_node(self, bits)
     return wrong_width(path, #state.id * 8, bits)
   end
   if state.damage.count > 0 then
-    local aside, message, kind = set_aside(path, bytes)
-    if not aside then
+    local copy, message, kind = aside.set(path, bytes)
+    if not copy then
       return nil, message, kind
     end
-    log_damage(path, aside, state.damage, #state.contacts)
+    aside.log_damage(path, copy, state.damage, #state.contacts)
   end
   self.id, self.saved_id, self.contacts = state.id, state.id, state.contacts
   return true
@@ -175,6 +115,12 @@ local function load_publications(self, bits, max)
   if kept == nil then
     return nil, bytes, code
   end
+  local problem, kind
+  kept, problem, kind = journal.load(self, kept, max)
+  if kept == nil then
+    return nil, problem, kind
+  end
+  bytes = bytes or ""
   local other = kept and foreign_width(kept.records, bits)
   if other then
     return wrong_width(path, other, bits)
@@ -310,6 +256,7 @@ end
 
 --- Unlocks the folder.
 function State:close()
+  journal.close(self)
   self.lock:close()
 end
 
@@ -356,6 +303,7 @@ local function renew(self)
     return nil, self.folder .. ": the folder was replaced while the node runs: "
       .. "restart the node", "KAD_EBUSY"
   end
+  journal.close(self)
   self.lock:close()
   self.lock, self.is_incomplete = lock, true
   return true
@@ -424,18 +372,46 @@ function State:keep_invalid(rejected, kept)
     return
   end
   local path = self.folder .. "/" .. PUBLICATIONS_FILE
-  local aside, message = set_aside(path, loaded.bytes)
-  if not aside then
+  local copy, message = aside.set(path, loaded.bytes)
+  if not copy then
     self.is_kept_whole = message
     log.error("the publications cannot be saved: parts of the file are invalid "
       .. "and could not be set aside", { file = path, error = message })
     return
   end
   self.is_incomplete = true
-  log_damage(path, aside, {
+  aside.log_damage(path, copy, {
     count = damage.count + rejected.count,
     error = damage.error or rejected.error,
   }, kept)
+end
+
+--- Notes a change of the publications in the journal. On failure, the next save
+--- has it.
+---@param record table  with `ttl`, the seconds that it has left
+---@param is_published boolean
+---@return true? noted
+---@return string? message
+---@return kadenza.Code? code
+function State:note_change(record, is_published)
+  if not self.lock:is_held() then
+    return nil, self.folder .. ": the folder was removed", "KAD_ENOTFOUND"
+  end
+  return journal.note(self, record, is_published)
+end
+
+--- Tells whether the journal is so long that the publications are to be saved.
+---@return boolean
+function State:has_long_journal()
+  return journal.is_long(self)
+end
+
+--- Flushes the journal to the disk: a power failure loses nothing of it then.
+---@return true? flushed
+---@return string? message
+---@return kadenza.Code? code
+function State:flush_journal()
+  return journal.flush(self)
 end
 
 --- Saves publications.
@@ -451,14 +427,14 @@ function State:save_publications(records)
   if not renewed then
     return nil, message, code
   end
+  local bytes = saved.write_publications(records, self.clock())
   local written, problem, kind = core.write_file(
-    self.folder .. "/" .. PUBLICATIONS_FILE,
-    saved.write_publications(records, self.clock()), "private")
+    self.folder .. "/" .. PUBLICATIONS_FILE, bytes, "private")
   if not written then
     return nil, problem, kind
   end
-  self.is_incomplete = nil
-  return true
+  self.is_incomplete, self.saved_bytes = nil, #bytes
+  return journal.clear(self)
 end
 
 return M

@@ -12,7 +12,8 @@ local KILLS <const> = tonumber(os.getenv("DURABLE_KILLS") or 5)
 
 -- A program that stores values with growing numbers at its own node, on the
 -- folder in argument 1, from the number in argument 2 on, and prints each that
--- is acknowledged. Every tenth replaces none, but renews an older one.
+-- is acknowledged. Every tenth replaces none, but renews an older one. Every
+-- seventh is published, or, when it was, not any more: "-" and its number.
 local STORING <const> = [[
   local kad = require("kadenza")
   local core = require("kadenza.core")
@@ -22,8 +23,16 @@ local STORING <const> = [[
       allow_local = true, state = folder, store = "lmdb" }))
     for i = first, first + 100000 do
       local name = tostring(i % 10 == 9 and i - 5 or i)
-      assert(node:put(kad.key(name), name))
-      io.write(name, "\n")
+      if i % 14 == 13 then
+        name = "-" .. (i - 7)
+        local done, message = node:unpublish(kad.key(tostring(i - 7)))
+        assert(done or i == first, message) -- the last thing before the end
+      elseif i % 7 == 6 then
+        assert(node:publish(kad.key(name), name))
+      else
+        assert(node:put(kad.key(name), name))
+      end
+      io.write(i, " ", name, "\n")
       io.flush()
     end
   end)
@@ -54,6 +63,21 @@ end
 local function holds(node, name)
   local held = node:held(kad.key(name))
   return held[1] ~= nil and held[1].value == name
+end
+
+-- What the program began last, the number `next`, may be done without that it
+-- was acknowledged.
+local function assert_publishes(node, published, next)
+  local values = {}
+  for _, record in ipairs(node:publications()) do
+    values[record.value] = true
+  end
+  for value in pairs(published) do
+    assert.is_true(values[value] or value == tostring(next - 7), value)
+  end
+  for value in pairs(values) do
+    assert.is_true(published[value] or value == tostring(next), value)
+  end
 end
 
 describe("a node with store = 'lmdb'", function()
@@ -146,13 +170,19 @@ describe("a node with store = 'lmdb'", function()
     local lua = os.getenv("LUA") or "lua5.4"
     local program, output = folder .. ".lua", folder .. ".out"
     assert(core.write_file(program, STORING))
-    local acknowledged, first = {}, 1
+    local acknowledged, published, first = {}, {}, 1
     for kill = 1, KILLS do
       os.execute(("timeout -s KILL %.3f %s %s %s %d >%s 2>/dev/null"):format(
         0.3 + (kill * 0.137) % 0.9, lua, program, folder, first, output))
       for line in io.lines(output) do
-        acknowledged[line] = true
-        first = math.max(first, math.tointeger(tonumber(line)) + 1)
+        local number, name = line:match("^(%d+) (%-?%d+)$")
+        if name:sub(1, 1) == "-" then
+          published[name:sub(2)] = nil
+        else
+          acknowledged[name] = true
+          published[name] = published[name] or number % 7 == 6 or nil
+        end
+        first = math.max(first, math.tointeger(tonumber(number)) + 1)
       end
       kad.run(function()
         local node = assert(open_again(folder))
@@ -160,6 +190,7 @@ describe("a node with store = 'lmdb'", function()
           assert.is_true(holds(node, name), name)
         end
         assert.equal(0, node:stats().disk_corrupt)
+        assert_publishes(node, published, first)
         node:close()
       end)
     end

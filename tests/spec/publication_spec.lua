@@ -1,3 +1,4 @@
+local core = require("kadenza.core")
 local kad = require("kadenza")
 local support = require("tests.spec.support")
 
@@ -120,6 +121,125 @@ describe("publications", function()
     assert.same({}, values_of(open(net, folder)))
   end))
 
+  -- What kill -9 would leave of a folder now, in a folder of its own.
+  local function crash(folder)
+    local copy = folder .. "/crash"
+    assert(os.execute(("rm -rf '%s' && mkdir '%s' && cp '%s'/*.* '%s'"):format(
+      copy, copy, folder, copy)))
+    return copy
+  end
+
+  -- Returns the values that a node on a copy of the folder publishes.
+  local function after_crash(net, folder)
+    local node = assert(net:open({ state = crash(folder) }))
+    local values = values_of(node)
+    node:close()
+    return values
+  end
+
+  it("are saved when publish returns", with_net(function(net, folder)
+    local node = open(net, folder)
+    local _, secret = core.keypair(("s"):rep(32))
+    net:perform(function()
+      assert(node:publish(kad.key("a"), "1"))
+      assert(node:publish(kad.key("a"), "2", { ttl = 600 }))
+      assert(node:publish(kad.key("b"), "old", { secret = secret, seq = 1 }))
+      assert(node:publish(kad.key("b"), "new", { secret = secret, seq = 2 }))
+    end)
+    assert.same({ "1", "2", "new" }, after_crash(net, folder))
+    assert.is_true(node:unpublish(kad.key("a"), { value = "1" }))
+    assert.same({ "2", "new" }, after_crash(net, folder))
+    assert(node:save())
+    assert.same({ "2", "new" }, after_crash(net, folder))
+    assert.is_true(node:unpublish(kad.key("b")))
+    assert.same({ "2" }, after_crash(net, folder))
+    net:run(700)
+    assert.same({}, after_crash(net, folder))
+  end))
+
+  it("are the same if a save has ended before the journal was emptied",
+    with_net(function(net, folder)
+      local node = open(net, folder)
+      net:perform(function()
+        assert(node:publish(kad.key("a"), "1"))
+        assert(node:unpublish(kad.key("a")))
+        assert(node:publish(kad.key("a"), "2"))
+      end)
+      local journal = assert(core.read_saved(folder .. "/own.journal", 1 << 20))
+      assert(node:save())
+      assert(core.write_file(folder .. "/own.journal", journal, "private"))
+      assert.same({ "2" }, after_crash(net, folder))
+    end))
+
+  it("leave no journal when the node is closed", with_net(function(net, folder)
+    local node = open(net, folder)
+    net:perform(function()
+      assert(node:publish(kad.key("a"), "1"))
+    end)
+    assert.is_truthy(core.exists(folder .. "/own.journal"))
+    node:close()
+    assert.is_falsy(core.exists(folder .. "/own.journal"))
+  end))
+
+  it("are kept up to where their journal is cut", with_net(function(net, folder)
+    local node = open(net, folder)
+    net:perform(function()
+      assert(node:publish(kad.key("a"), "1"))
+      assert(node:publish(kad.key("a"), "2"))
+    end)
+    local copy = crash(folder)
+    local path = copy .. "/own.journal"
+    local bytes = assert(core.read_saved(path, 1 << 20))
+    assert(core.write_file(path, bytes:sub(1, -2), "private"))
+    local again
+    local events = support.logged(function()
+      again = assert(net:open({ state = copy }))
+    end)
+    assert.same({ "1" }, values_of(again))
+    assert.equal(path .. ".corrupt", events[1].fields.aside)
+    again:close()
+    assert.same({ "1" }, values_of(assert(net:open({ state = copy }))))
+  end))
+
+  it("of a newer kadenza are not touched", with_net(function(net, folder)
+    local journal = assert(core.open_journal(folder .. "/own.journal", 0))
+    assert(journal:append(core.encode({ version = 2 })))
+    journal:close()
+    local node, message, code = net:open({ state = folder })
+    assert.is_nil(node)
+    assert.matches("own.journal: it is of the newer version 2", message, 1,
+      true)
+    assert.equal("KAD_EMALFORMED", code)
+  end))
+
+  it("are saved soon if the folder was removed", with_net(function(net, folder)
+    local state = folder .. "/state"
+    local node = open(net, state)
+    assert(os.execute("rm -r '" .. state .. "'"))
+    net:perform(function()
+      assert(node:publish(kad.key("a"), "1"))
+    end)
+    net:run(2)
+    assert.same({ "1" }, after_crash(net, state))
+  end))
+
+  it("are saved whole when their journal is long", with_net(function(net,
+    folder)
+    local node = open(net, folder)
+    net:perform(function()
+      for _ = 1, 10 do
+        assert(node:publish(kad.key("a"), ("1"):rep(900)))
+      end
+      for i = 1, 1300 do
+        node.core:publish({ key = kad.key("a"), type = "value",
+          value = ("%d"):format(i):rep(200) }, 1800)
+      end
+    end)
+    net:run(2)
+    assert.equal("", core.read_saved(folder .. "/own.journal", 1 << 20))
+    assert.equal(1301, #after_crash(net, folder))
+  end))
+
   it("stay saved until policies have their type", with_net(function(net, folder)
     local policies = { { name = "note", types = { note = {} } } }
     local node = open(net, folder, { policies = policies })
@@ -206,7 +326,6 @@ describe("publications", function()
 
   -- The records that the core lends are copied while no finalizer runs.
   it("are listed whole if a finalizer closes the node", spec(function()
-    local core = require("kadenza.core")
     local net = core.sim({ seed = 1 })
     -- Returns the publications of a node that is closed by a finalizer in the
     -- `cycles`th collection.

@@ -235,6 +235,48 @@ describe("kadenza.saved", function()
     end)
   end)
 
+  it("applies changes in their order, also twice", function()
+    local a, b = record({ value = "a", ttl = 100 }), record({ value = "b" })
+    local changes = {
+      saved.write_change(a, true, NOW), saved.write_change(b, true, NOW),
+      saved.write_change(a, false, NOW),
+      saved.write_change(record({ value = "c", ttl = 50 }), true, NOW),
+      saved.write_change(record({ value = "b", ttl = 60 }), true, NOW),
+      saved.write_change(record({ value = "d", ttl = 5 }), true, NOW),
+    }
+    local wanted = { record({ value = "b", ttl = 50 }),
+      record({ value = "c", ttl = 40 }) }
+    local kept = assert(saved.apply_changes({ a }, changes, after(10)))
+    table.sort(kept.records, function(x, y)
+      return x.value < y.value
+    end)
+    assert.same({ records = wanted, damage = { count = 0 } }, kept)
+    kept = assert(saved.apply_changes(kept.records, changes, after(10)))
+    assert.same(wanted, kept.records)
+  end)
+
+  it("counts invalid changes, and knows those of a newer version", function()
+    local kept = assert(saved.apply_changes({ record() }, { "", "x",
+      core.encode({ version = 1 }), core.encode({ version = 1, record = {} }),
+    }, NOW))
+    assert.equal(4, kept.damage.count)
+    assert.same({ record() }, kept.records)
+    assert.same({ nil, "it is of the newer version 2", true },
+      { saved.apply_changes({}, { core.encode({ version = 2 }) }, NOW) })
+  end)
+
+  it("survives seeded mutations of a change", function()
+    local change = saved.write_change(record({ salt = "salt", seq = 5, ttl = 9,
+      publisher = ("p"):rep(32), signature = ("s"):rep(64) }), true, NOW)
+    mutate(change, 10000, function(bytes)
+      local kept = saved.apply_changes({}, { bytes, change, bytes }, after(1))
+      for _, one in ipairs(kept and kept.records or {}) do
+        assert(type(one.key) == "string" and type(one.value) == "string")
+        assert(not one.ttl or one.ttl > 0 and one.ttl <= 0xffffffff)
+      end
+    end)
+  end)
+
   it("survives a file that is cut at any byte", function()
     local node = saved.write_node(ID, { "192.0.2.1:6881" })
     for length = 0, #node - 1 do

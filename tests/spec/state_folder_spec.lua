@@ -45,6 +45,19 @@ local function own_bytes(...)
   return core.encode({ version = 1, records = { ... } })
 end
 
+local function journal_bytes(folder, ...)
+  local path = folder .. "/any.journal"
+  local journal = assert(core.open_journal(path, 0))
+  for _, one in ipairs({ ... }) do
+    assert(journal:append(saved.write_change(one, true,
+      { wall = os.time(), boot = 0 })))
+  end
+  journal:close()
+  local bytes = read(path)
+  os.remove(path)
+  return bytes
+end
+
 local function open(folder, more)
   local options = local_node({ state = folder })
   for name, value in pairs(more or {}) do
@@ -473,6 +486,7 @@ describe("a state folder", function()
         ["node.state"] = NODE,
         ["own.state"] = own_bytes(record({ ends = os.time() + 5000 }),
           record({ value = "w", rest = 100, salt = "s", seq = 1 })),
+        ["own.journal"] = journal_bytes(folder, record({ ttl = 100 })),
       }
       support.logged(function()
         for _ = 1, 150 do
