@@ -73,10 +73,10 @@ end
 
 -------------------------------------------------------------------- text --
 
--- Returns the parts of a policy by slot, the last of each: `rpc` and `every`
--- have several.
+-- Returns the parts of a policy by slot, the last of each: `rpc`, `http`,
+-- `every` and `codec` have several.
 local function sort_parts(parts)
-  local by_slot = { rpc = {}, every = {}, codec = {} }
+  local by_slot = { rpc = {}, http = {}, every = {}, codec = {} }
   for _, part in ipairs(parts) do
     local list = by_slot[part.slot]
     if type(list) == "table" then
@@ -123,9 +123,10 @@ local PLAIN <const> = { "on_request", "on_contact", "on_store", "on_expire",
 
 -- A field that has no right value.
 local function wrong_field(dice)
-  return ("%s = %s,"):format(dice:pick({ "name", "version", "types", "rpc",
-    "every", "codec", "deadline", "samples", "requires", "save", "on_store",
-    "[1]", "[{}]", "nonsense" }), dice:pick({ values.string(dice),
+  local name = dice:pick({ "name", "version", "types", "rpc", "http",
+    "metrics", "every", "codec", "deadline", "samples", "requires", "save",
+    "on_store", "[1]", "[{}]", "nonsense" })
+  return ("%s = %s,"):format(name, dice:pick({ values.string(dice),
     values.number(dice), values.record(dice, function() return "nil" end),
     "setmetatable({}, { __index = error, __len = error, __pairs = error })",
     "print", "{ {} }", "{ note = 1 }", "function() end" }))
@@ -136,6 +137,7 @@ local function fields_of(by_slot, dice)
     "deadline = " .. dice:pick({ "1", "0.1", "5" }),
     "types = " .. types_of(by_slot, dice),
     "rpc = " .. list_of(by_slot.rpc, "p# = ", ""),
+    "http = " .. list_of(by_slot.http, '["PUT /p#/:key"] = ', ""),
     "every = " .. list_of(by_slot.every, "{ seconds = "
       .. dice:pick(SECONDS) .. ", run = ", " }"),
   }
@@ -322,6 +324,15 @@ local ACTIONS <const> = {
   function(self, dice)
     self.other:call(self.address, "p" .. 1 + dice:below(4), {
       value = dice:bytes(dice:below(60)), list = { 1, 2, { a = "b" } } })
+  end,
+  function(self, dice)
+    self.node:serve_http({ method = "PUT", path = "/p" .. 1 + dice:below(3)
+      .. "/key", body = dice:bytes(dice:below(60)),
+      query = { a = "b" } })
+  end,
+  function(self, dice)
+    self.node:evaluate(dice:pick({ "policies", "stats()", "kad", "node",
+      "error(policies)", "kad.sleep(1)", "x = policies", "print(x)" }))
   end,
   function(self)
     self.other:ping(self.address)

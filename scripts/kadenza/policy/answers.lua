@@ -17,8 +17,11 @@ local function takers_of(handle)
   if not found then
     found = {}
     takers[handle] = found
+    -- Weak: what takes answers knows the handle, which may be collected.
+    local weak = setmetatable({ found }, { __mode = "v" })
     handle:on_answer(function(id, succeeded, bytes)
-      local take = found[id >= FIRST_REQUEST and "requests" or "typed"]
+      local kind = id >= FIRST_REQUEST and "requests" or "typed"
+      local take = weak[1] and weak[1][kind]
       if take then
         take(id, succeeded, bytes)
       end

@@ -224,10 +224,24 @@ local function find_route(service, method, path)
   return nil, NO_ROUTE, 404, params
 end
 
+-- Tells whether names and values are UTF-8. A policy that shows them as JSON
+-- would fail else, and its circuit breaker open, whenever a client likes.
+local function are_utf8(texts)
+  for name, text in pairs(texts or {}) do
+    if not utf8.len(name) or not utf8.len(text) then
+      return false
+    end
+  end
+  return true
+end
+
 -- Serves a request whose route is known.
 local function serve(service, found, request, params, done)
   if route.is_of_node(found, params) then
     done(nil, NO_ROUTE, 404)
+    return nil
+  elseif not (are_utf8(params) and are_utf8(request.query)) then
+    done(nil, "the path or the query is not UTF-8", 400)
     return nil
   elseif #(request.body or "") > M.MAX_BODY then
     done(nil, "the body has more than " .. M.MAX_BODY .. " bytes", 413)

@@ -76,8 +76,8 @@ M.SLOTS = { "types.note.validate", "types.note.merge", "types.note.merge",
   "types.note.merge", "types.note.select", "types.note.select",
   "types.note.expire", "types.note.republish", "types.value.validate",
   "types.peers.select", "on_request", "on_contact", "on_store", "on_expire",
-  "rpc", "rpc", "rpc", "every", "on_start", "on_stop", "save", "restore",
-  "file", "codec" }
+  "rpc", "rpc", "rpc", "http", "http", "every", "on_start", "on_stop", "save",
+  "restore", "file", "codec" }
 
 local Program = {}
 Program.__index = Program
@@ -336,6 +336,15 @@ local function reply(self)
       fresh(self), fresh(self), fresh(self))) })
 end
 
+local function response(self)
+  return self.dice:pick({ self:record(2), self:hostile(2), 'nil, "no", 404',
+    ("{ json = %s }"):format(self:list(2)),
+    ("{ body = %s, headers = { a = %s } }"):format(fresh(self), fresh(self)),
+    ("{ status = %s, json = %s }"):format(values.number(self.dice),
+      self:record(2)),
+    ("nil, %s, %s"):format(fresh(self), values.number(self.dice)) })
+end
+
 -- Messages of a codec that is nearly the identity.
 local function codec(self)
   return self.dice:pick({ "kad.bencode.encode(a)", "kad.bencode.decode(a)",
@@ -345,8 +354,8 @@ end
 
 local VERDICTS <const> = { validate = decision, merge = records,
   select = records, expire = seconds, republish = seconds,
-  on_request = decision, on_contact = decision, rpc = reply, save = reply,
-  codec = codec }
+  on_request = decision, on_contact = decision, rpc = reply, http = response,
+  save = reply, codec = codec }
 
 -- The end of a function: what its hook should return, most times.
 local function ending(self, slot)

@@ -166,6 +166,18 @@ local KINDS <const> = {
       assert.equal(202, info.krpc)
     end,
   },
+  http = {
+    name = "policy: http.GET /hello/:name",
+    policy = 'local kad = require("kadenza") return { http = '
+      .. '{ ["GET /hello/:name"] = function(request, ctx) FAULT end } }',
+    check = function(world)
+      local response, message, status =
+        world.node:serve_http({ method = "GET", path = "/hello/Ann" })
+      assert.is_nil(response)
+      assert.equal("the policy failed", message)
+      assert.equal(500, status)
+    end,
+  },
 }
 
 describe("a hook", function()

@@ -288,6 +288,24 @@ describe("a policy's http", function()
     assert.equal(200, get(world, "/run", { body = ("x"):rep(65536) }).status)
   end))
 
+  it("does not see a path or a query that is not UTF-8", with([[
+    return { http = { ["GET /a/:b"] = function(request)
+      return { json = { request.params, request.query } }
+    end } } ]], function(world)
+    for _, more in ipairs({ { path = "/a/\255" },
+      { path = "/a/b", query = { c = "\255" } },
+      { path = "/a/b", query = { ["\255"] = "c" } } })
+    do
+      local response, message, status =
+        get(world, more.path, { query = more.query })
+      assert.is_nil(response)
+      assert.equal("the path or the query is not UTF-8", message)
+      assert.equal(400, status)
+    end
+    assert.equal('[{"b":"é"},{"c":"é"}]',
+      get(world, "/a/é", { query = { c = "é" } }).body)
+  end))
+
   it("gets nil and a message for a body that is no JSON", with(serving([[
     local value, message = request:json()
     return { json = { value = value or kad.json.null, message = message } }
