@@ -718,6 +718,8 @@ build = {
       "scripts/kadenza/throttle.lua",
     ["kadenza.unwind"] =
       "scripts/kadenza/unwind.lua",
+    ["kadenza.value_size"] =
+      "scripts/kadenza/value_size.lua",
     ["kadenza.web.api"] =
       "scripts/kadenza/web/api.lua",
     ["kadenza.web.api.answer"] =

@@ -37,7 +37,7 @@ M.LIBRARIES = {
 
 --- Modules that libraries require.
 M.PARTS = { "blob.reader", "blob.tree", "check", "pubsub.board",
-  "pubsub.event", "pubsub.feed", "pubsub.lives" }
+  "pubsub.event", "pubsub.feed", "pubsub.lives", "value_size" }
 
 local charge_bytes = library.charge_bytes
 

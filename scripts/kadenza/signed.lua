@@ -20,7 +20,7 @@
 
 local check = require("kadenza.check")
 local kad = require("kadenza")
-local size_limit = require("kadenza.size_limit")
+local value_size = require("kadenza.value_size")
 
 local M = {}
 
@@ -298,8 +298,8 @@ end
 
 local TYPE_OPTIONS <const> = {
   by = { required = "the publishers that may write" },
-  max_size = { default = size_limit.ITEM, kind = "integer", from = 1,
-    to = size_limit.VALUE },
+  max_size = { default = value_size.ITEM, kind = "integer", from = 1,
+    to = value_size.VALUE },
   max_values = { default = 64, kind = "integer", from = 1, to = 1024 },
   ttl = { default = 86400, kind = "integer", from = 1, to = 2592000 },
   delegates = { default = false, kind = "boolean" },

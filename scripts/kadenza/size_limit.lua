@@ -3,15 +3,13 @@
 --- tests/spec/operation_query_spec.lua.
 
 local core = require("kadenza.core")
+local value_size = require("kadenza.value_size")
 
 local M = {}
 
---- Bytes of a value at most, whatever its type allows: KAD_VALUE_MAX.
-M.VALUE = 8192
-
---- Bytes of the value of an item of BEP 44, and of a type that says nothing
---- else: KAD_ITEM_VALUE_MAX.
-M.ITEM = 1000
+--- Bytes of a value at most, and of the value of an item: see
+--- `kadenza.value_size`.
+M.VALUE, M.ITEM = value_size.VALUE, value_size.ITEM
 
 --- Returns the message of a query that failed, with the limit if it is too
 --- large.

@@ -24,11 +24,11 @@
 
 local check = require("kadenza.check")
 local kad = require("kadenza")
-local size_limit = require("kadenza.size_limit")
+local value_size = require("kadenza.value_size")
 
 local M = {}
 
-local MAX_SIZE <const> = size_limit.VALUE -- bytes of a value
+local MAX_SIZE <const> = value_size.VALUE -- bytes of a value
 local MAX_WRITERS <const> = 64
 local MAX_REPLICA <const> = 32
 local ATTEMPTS <const> = 3 -- of a push that another replica outruns
@@ -167,7 +167,7 @@ local function select_all(records)
 end
 
 local TYPE_OPTIONS <const> = {
-  max_size = { default = size_limit.ITEM, kind = "integer", from = 1,
+  max_size = { default = value_size.ITEM, kind = "integer", from = 1,
     to = MAX_SIZE },
   ttl = { kind = "integer", from = 1, to = 2592000 },
   writers = { default = MAX_WRITERS, kind = "integer", from = 1, to = 1024 },
@@ -325,7 +325,7 @@ local REPLICA_OPTIONS <const> = {
   replica = { kind = "string", bytes = { 1, MAX_REPLICA } },
   secret = { kind = "string", bytes = { 64, 64 } },
   ttl = { kind = "integer", from = 1, to = 2592000 },
-  max_size = { default = size_limit.ITEM, kind = "integer", from = 1,
+  max_size = { default = value_size.ITEM, kind = "integer", from = 1,
     to = MAX_SIZE },
 }
 
