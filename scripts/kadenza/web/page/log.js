@@ -1,6 +1,7 @@
 // The live log: server-sent events of /v1/log.
 
 const LOG_LINES = 300;
+const LOG_RETRY_MS = 3000;
 const RANKS = { error: 0, warn: 1, info: 2, debug: 3 };
 let isPaused = false;
 const waiting = []; // lines that came while the log was paused
@@ -90,5 +91,6 @@ async function follow() {
       : "The log is not reachable; it is asked for again.");
   }
   isFollowing = false;
-  setTimeout(follow, 3000);
+  setTimeout(follow, LOG_RETRY_MS);
+  if (!failures) poll(); // the node may have gone
 }

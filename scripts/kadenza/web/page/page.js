@@ -123,7 +123,10 @@ async function update() {
   const [overview, history] = await Promise.all([read("/v1/overview"),
     read(`/v1/history?step=${asked}&since=${sinceOf()}`)]);
   byId("login").hidden = true;
-  if (lostAt) setText(byId("announcement"), "The node is reachable again.");
+  if (lostAt) {
+    setText(byId("announcement"), "The node is reachable again.");
+    follow();
+  }
   failures = 0;
   lostAt = null;
   updatedAt = new Date();
@@ -136,7 +139,7 @@ async function update() {
 }
 
 function nextPoll() {
-  if (failures) return Math.min(RETRY_MOST_MS, 1000 * 2 ** failures);
+  if (failures) return Math.min(RETRY_MOST_MS, 500 * 2 ** failures);
   return rowsOf[5].length || rowsOf[step].length ? POLL_MS : FIRST_POLL_MS;
 }
 
