@@ -22,10 +22,6 @@ local state_folder = require("kadenza.cli.state_folder")
 local report = require("kadenza.cli.report")
 local task = require("kadenza.task")
 
--- Size of a step of the collector of garbage, as a power of two. A step of the
--- default, 2^13, takes up to a millisecond, in which no datagram is read.
-local COLLECTOR_STEP <const> = 10
-
 -- How long a stopping node hands off its records.
 local LEAVE_SECONDS <const> = 3
 
@@ -273,7 +269,10 @@ local function serve(args, settings, log_start)
   end
   start(task.network(), settings, running)
   collectgarbage()
-  collectgarbage("incremental", 0, 0, COLLECTOR_STEP)
+  -- As `lua` does: what requests leave is young, and goes in short collections.
+  -- An incremental one ends with a pause of 1 to 2 ms, in which no datagram is
+  -- read.
+  collectgarbage("generational")
   if not stopped then
     kad.wait(function(resume)
       running.stop = resume
