@@ -44,7 +44,7 @@ write(folder .. "/reference/c.md", c.reference({ "core/kadenza.h",
   "core/kadenza_store.h", "core/kadenza_backend.h",
   "core/kadenza_durable.h", "core/kadenza_inherited.h",
   "core/kadenza_codec.h",
-  "core/kadenza_socket.h", "core/kadenza_histogram.h",
+  "core/kadenza_socket.h", "core/kadenza_histogram.h", "core/kadenza_tally.h",
   "core/kadenza_watch.h", "core/kadenza_sim.h" }))
 write(folder .. "/operations.md",
   options.operations(read("docs/operations.md")))

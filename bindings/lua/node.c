@@ -20,6 +20,7 @@
 #include "lua/record.h"
 #include "lua/store.h"
 #include "lua/talkers.h"
+#include "lua/tally.h"
 #include "lua/value.h"
 
 #include <sodium.h>
@@ -340,6 +341,7 @@ static const luaL_Reg shared_methods[] = {
     {"send_failure", node_send_failure},
     {"stats", node_stats},
     {"histograms", kad_lua_node_histograms},
+    {"tallies", kad_lua_node_tallies},
     {"contacts", node_contacts},
     {"held", kad_lua_node_held},
     {"held_types", kad_lua_node_held_types},

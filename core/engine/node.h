@@ -21,6 +21,7 @@
 #include "engine/histogram.h"
 #include "engine/hook_call.h"
 #include "engine/ruleset.h"
+#include "engine/tally.h"
 #include "engine/timer.h"
 #include "kadenza_option.h"
 #include "lookup/network_size.h"
@@ -98,6 +99,7 @@ struct kad_node {
   struct kad_map storing; /* store queries that wait for a reply */
   struct kad_stats stats; /* counters; kad_node_stats fills in the gauges */
   struct kad_histograms histograms;
+  struct kad_tallies tallies;
   bool sending; /* inside env.send: the engine must not be entered */
   bool closing;
   bool is_opened; /* the store ends with the node */

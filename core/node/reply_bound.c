@@ -75,6 +75,7 @@ static void send_error(struct kad_node *node,
     status = kad_datagram_send_within(node, &bound->to, error, bound->max);
   }
   node->stats.refused++;
+  kad_tally_error(node->tallies.errors_sent, error->code);
   node->stats.unsent += status != 0;
 }
 

@@ -297,6 +297,7 @@ static void send_query(struct kad_node *node, struct kad_query *query) {
   kad_table_queried(kad_node_table(node, query->to.address.family), &query->to,
                     now);
   node->stats.queries++;
+  node->tallies.queries_sent[query->method]++;
   kad_datagram_pass(
       node, &query->to.address,
       (struct kad_slice){.data = query->datagram, .len = query->len});
@@ -542,6 +543,7 @@ void kad_rpc_receive(struct kad_node *node, const struct kad_address *from,
     return;
   }
   node->stats.errors++;
+  kad_tally_error(node->tallies.errors_received, message->code);
   count_answer(node, query, KAD_TIMED_OUTCOME_FAILED);
   (void)kad_table_seen(kad_node_table(node, from->family), &query->to,
                        kad_node_now(node));

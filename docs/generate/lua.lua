@@ -87,6 +87,7 @@ local SECTIONS <const> = {
   { class = "kadenza.NetworkKey", from = { "network_key" }, prefix = "key:" },
   { class = "kadenza.SealNotice", from = { "sealing" } },
   { class = "kadenza.Histogram", from = { "figures" } },
+  { class = "kadenza.Tally", from = { "figures" } },
   { title = "kadenza.rates", from = { "rates" }, prefix = "rates.",
     head = true },
   { title = "kadenza.metrics", from = { "metrics" }, prefix = "metrics.",

@@ -49,6 +49,21 @@ function Node:histograms()
   return self.core:histograms()
 end
 
+--- How often the node has sent or received one kind of message.
+---@class kadenza.Tally
+---@field subject "query_sent"|"error_sent"|"error_received"
+---@field kind string  the method of a query, or "custom"; the code of an error
+---  as text, or "other"
+---@field count integer
+
+--- Returns how many queries of each method, and how many errors of each code,
+--- the node has sent and received. `stats` has their sums.
+---@return kadenza.Tally[] tallies
+function Node:tallies()
+  check.open(self, 2)
+  return self.core:tallies()
+end
+
 --- Returns the latest datagram that the system refused to send, and the number
 --- of all of them; `stats` counts them by their error.
 ---@return kadenza.SendFailure? failure  nil if there was none

@@ -39,6 +39,8 @@ local POLICY_TYPES <const> = { counter = true, gauge = true }
 ---@class kadenza.metrics.Figures
 ---@field stats table<string, integer>
 ---@field histograms kadenza.Histogram[]
+---@field tallies kadenza.Tally[]
+---@field types table<string, integer>  records held, by record type
 ---@field policies? table  statistics of all policies
 ---@field hooks { name: string, stats: table }[]  in order
 ---@field state string
@@ -255,6 +257,8 @@ local function read_figures(self)
   return {
     stats = stats,
     histograms = node:histograms(),
+    tallies = node:tallies(),
+    types = node:held_types() or {},
     policies = stats.policies,
     hooks = read_hooks(stats.policies),
     state = node:state(),

@@ -19,6 +19,7 @@
 #include "kadenza_socket.h"
 #include "kadenza_store.h"
 #include "kadenza_talkers.h"
+#include "kadenza_tally.h"
 #include "kadenza_watch.h"
 #include "values.h"
 

@@ -1,4 +1,5 @@
--- Tests scripts/kadenza/figures.lua, bindings/lua/histogram.c.
+-- Tests scripts/kadenza/figures.lua, bindings/lua/histogram.c,
+-- bindings/lua/tally.c.
 
 local kad = require("kadenza")
 local support = require("tests.spec.support")
@@ -21,6 +22,35 @@ local function total(histogram)
   end
   return sum
 end
+
+describe("node:tallies", function()
+  -- Returns the sum of a subject.
+  local function sum(node, subject)
+    local count = 0
+    for _, tally in ipairs(node:tallies()) do
+      count = count + (tally.subject == subject and tally.count or 0)
+    end
+    return count
+  end
+
+  it("add up to the counters", support.spec(function()
+    local net <close> = kad.sim({ nodes = 12, seed = 3 })
+    net:perform(function()
+      for i = 1, 5 do
+        assert(net.nodes[i]:put(kad.key("a" .. i), "1"))
+        net.nodes[i]:call(net.nodes[i + 1]:addresses()[1], "nothing", {})
+      end
+    end)
+    net:run(600)
+    for _, node in ipairs(net.nodes) do
+      local stats = node:stats()
+      assert.equal(stats.queries, sum(node, "query_sent"))
+      assert.equal(stats.refused, sum(node, "error_sent"))
+      assert.equal(stats.errors, sum(node, "error_received"))
+    end
+    assert.equal(1, sum(net.nodes[2], "error_sent"))
+  end))
+end)
 
 describe("node:histograms", function()
   it("counts operations by kind and outcome", support.spec(function()
@@ -50,7 +80,8 @@ describe("node:histograms", function()
     local net <close> = kad.sim({ nodes = 2, seed = 1 })
     local node = net.nodes[2]
     node:close()
-    for _, name in ipairs({ "histograms", "stats", "send_failure" }) do
+    for _, name in ipairs({ "histograms", "tallies", "stats",
+      "send_failure" }) do
       local succeeded, message = pcall(function()
         local _ = node[name](node)
       end)

@@ -89,6 +89,27 @@ describe("kadenza.metrics", function()
     assert.equal(9, fixture.value(read, "kadenza_send_rerouted_total"))
   end)
 
+  it("has messages by kind, and records by type", support.spec(function()
+    local net <close> = kad.sim({ nodes = 10, seed = 1 })
+    net:perform(function()
+      assert(net.nodes[2]:put(kad.key("a"), "1"))
+      assert.is_nil((net.nodes[2]:call(net.nodes[3]:addresses()[1], "nothing",
+        {})))
+    end)
+    local read = render(net.nodes[2])
+    assert.equal(1, fixture.value(read, "kadenza_sent_queries_total",
+      { method = "custom" }))
+    assert.equal(1, fixture.value(read, "kadenza_received_errors_total",
+      { code = "204" }))
+    read = render(net.nodes[3])
+    assert.equal(1, fixture.value(read, "kadenza_sent_errors_total",
+      { code = "204" }))
+    for _, node in ipairs(net.nodes) do
+      assert.equal(node:held_types().value or 0, fixture.value(render(node),
+        "kadenza_type_records", { type = "value" }) or 0)
+    end
+  end))
+
   it("shows the quotas of the options, or their defaults", function()
     local read = render(fixture.node({ config = { max_records = 77 } }))
     assert.equal(77, fixture.value(read, "kadenza_max_records"))
@@ -109,9 +130,9 @@ end)
 
 describe("the metrics of kadenza.metrics", function()
   -- What a label may say: neither addresses nor ids nor keys.
-  local LABELS <const> = { error = true, family = true, hook = true, lua = true,
-    method = true, operation = true, outcome = true, query = true,
-    reason = true, state = true, version = true }
+  local LABELS <const> = { code = true, error = true, family = true,
+    hook = true, lua = true, method = true, operation = true, outcome = true,
+    query = true, reason = true, state = true, type = true, version = true }
 
   it("have names and labels by the rules of Prometheus", function()
     local seen = {}

@@ -76,10 +76,10 @@ local function group_of(counter)
 end
 
 -- Returns the value of the label in a group: the name of an error is that of
--- the system.
+-- the system, that of a query is what is sent.
 local function value_of(group, rest)
   if group.label ~= "error" then
-    return rest
+    return rest == "sample" and "sample_infohashes" or rest
   end
   return group.prefix == "send_e" and "E" .. rest:upper() or "other"
 end
@@ -186,6 +186,42 @@ local NODE <const> = {
     samples = function(figures)
       return { { figures.limits.max_publications } }
     end },
+}
+
+------------------------------------------------------- by kind of message --
+
+-- Returns the family of the tallies of a subject.
+local function tallies_of(subject, name, label, help)
+  return { name = name, type = "counter", help = help, labels = { label },
+    samples = function(figures)
+      local list = {}
+      for _, it in ipairs(figures.tallies) do
+        if it.subject == subject then
+          list[#list + 1] = { it.count, it.kind }
+        end
+      end
+      return list
+    end }
+end
+
+-- Returns a sample for each type of the records that are held.
+local function records_by_type(figures)
+  local list = {}
+  for _, kind in ipairs(sorted(figures.types)) do
+    list[#list + 1] = { figures.types[kind], kind }
+  end
+  return list
+end
+
+local KINDS <const> = {
+  tallies_of("query_sent", "kadenza_sent_queries", "method",
+    "Queries sent, by method."),
+  tallies_of("error_sent", "kadenza_sent_errors", "code",
+    "Queries answered with an error, by its code."),
+  tallies_of("error_received", "kadenza_received_errors", "code",
+    "Errors received, by code."),
+  { name = "kadenza_type_records", type = "gauge", labels = { "type" },
+    help = "Records held, by record type.", samples = records_by_type },
 }
 
 ----------------------------------------------------------------- histograms --
@@ -309,7 +345,7 @@ function M.list()
   local list = {}
   table.move(NODE, 1, #NODE, 1, list)
   add_counters(list)
-  for _, part in ipairs({ HISTOGRAMS, POLICIES, PROCESS }) do
+  for _, part in ipairs({ KINDS, HISTOGRAMS, POLICIES, PROCESS }) do
     table.move(part, 1, #part, #list + 1, list)
   end
   return list

@@ -24,7 +24,7 @@ M.NODE = {
   "held", "histograms", "id", "id_bits", "is_open", "names", "neighbours",
   "ping", "publications", "publish", "put", "put_immutable", "put_mutable",
   "query", "reachability", "sample", "secure_id", "state", "stats",
-  "unpublish",
+  "tallies", "unpublish",
 }
 
 --- The methods of a node that only its program may call.

@@ -127,8 +127,8 @@ function M.node(figures)
     core = { is_open = function()
       return figures.is_open ~= false
     end } }
-  for _, name in ipairs({ "stats", "histograms", "reachability",
-    "policy_metrics" }) do
+  for _, name in ipairs({ "stats", "histograms", "tallies", "held_types",
+    "reachability", "policy_metrics" }) do
     node[name] = function()
       return figures[name] or {}
     end

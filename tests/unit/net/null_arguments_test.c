@@ -17,6 +17,7 @@
 #include "kadenza_socket.h"
 #include "kadenza_store.h"
 #include "kadenza_talkers.h"
+#include "kadenza_tally.h"
 #include "kadenza_watch.h"
 #include "lone_node.h"
 #include "unit.h"
@@ -289,6 +290,14 @@ static void backed_stores(void **state) {
   kad_backed_store_free(NULL);
 }
 
+static void figures_of_a_node(void **state) {
+  (void)state;
+  assert_int_equal(kad_node_tallies(NULL, NULL, 0), 0);
+  assert_int_equal(kad_node_tallies(node, NULL, 1), 0);
+  assert_int_equal(kad_node_histograms(NULL, NULL, 0), 0);
+  assert_int_equal(kad_node_histograms(node, NULL, 1), 0);
+}
+
 static void sealed_overlays(void **state) {
   struct kad_seal_notice notice;
   uint64_t cursor = 0;
@@ -335,8 +344,6 @@ static void views_of_a_node(void **state) {
   assert_false(kad_node_observed(node, 4, NULL));
   kad_node_stats(NULL, &stats);
   kad_node_stats(node, NULL);
-  assert_int_equal(kad_node_histograms(NULL, NULL, 0), 0);
-  assert_int_equal(kad_node_histograms(node, NULL, 1), 0);
   REFUSES(kad_address_range_parse(text, NULL));
   REFUSES(kad_node_block(NULL, NULL, 0));
   REFUSES(kad_node_block(node, NULL, 1));
@@ -537,6 +544,7 @@ int main(void) {
       TEST(a_callback_that_may_be_missing_is_not_called),
       TEST(backed_stores),
       TEST(sealed_overlays),
+      TEST(figures_of_a_node),
       TEST(views_of_a_node),
       TEST(networks),
       TEST(views_of_a_network),
