@@ -28,8 +28,13 @@ local RETIRE_MS <const> = 100
 -- The modules that a VM starts with; the modules they require are added.
 local ROOTS <const> = { "kadenza.policy.host", "kadenza.sandbox" }
 local JSON <const> = "dkjson"
+
+-- Modules that a VM has from C, and those that only the program's side uses of
+-- the modules that both have.
 local ABSENT <const> = { ["kadenza.core"] = true, ["kadenza.host"] = true,
-  ["kadenza.policy.serving"] = true, ["kadenza.policy.console"] = true }
+  kadenza = true, ["kadenza.policy"] = true, ["kadenza.policy.console"] = true,
+  ["kadenza.policy.serving"] = true, ["kadenza.state"] = true,
+  ["kadenza.store"] = true }
 
 -- Returns the source of a kadenza module.
 local function module_source(name)
