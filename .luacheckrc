@@ -50,6 +50,7 @@ files["scripts/kadenza/limit.lua"] = { std = "kadenza_policy" }
 files["scripts/kadenza/pubsub"] = { std = "kadenza_policy" }
 files["scripts/kadenza/pubsub.lua"] = { std = "kadenza_policy" }
 files["scripts/kadenza/signed.lua"] = { std = "kadenza_policy" }
+files["scripts/kadenza/zbase32.lua"] = { std = "kadenza_policy" }
 files["scripts/policies"] = { std = "kadenza_policy" }
 files["bench/policies"] = { std = "kadenza_policy" }
 files["scripts/examples/**/policies"] = { std = "kadenza_policy" }

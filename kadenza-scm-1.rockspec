@@ -786,12 +786,16 @@ build = {
       "scripts/kadenza/web/server.lua",
     ["kadenza.web.target"] =
       "scripts/kadenza/web/target.lua",
+    ["kadenza.zbase32"] =
+      "scripts/kadenza/zbase32.lua",
     ["kadenza.policies.blob"] =
       "scripts/policies/blob.lua",
     ["kadenza.policies.chat"] =
       "scripts/policies/chat.lua",
     ["kadenza.policies.counter"] =
       "scripts/policies/counter.lua",
+    ["kadenza.policies.pkarr"] =
+      "scripts/policies/pkarr.lua",
     ["kadenza.policies.pubsub"] =
       "scripts/policies/pubsub.lua",
     ["kadenza.policies.registry"] =

@@ -182,7 +182,7 @@ _kadenza_value() {
     crawl:--policy | \
     crawl:--trust | \
     check:--trust)
-    _kadenza_words 'blob chat counter pubsub registry'; _kadenza_paths -f ;;
+    _kadenza_words 'blob chat counter pkarr pubsub registry'; _kadenza_paths -f ;;
   run:--blocklist | \
     run:--exempt | \
     run:--network-key | \
@@ -266,7 +266,7 @@ _kadenza_argument() {
     load:1)
     _kadenza_paths -f ;;
   check:*)
-    _kadenza_words 'blob chat counter pubsub registry'; _kadenza_paths -f ;;
+    _kadenza_words 'blob chat counter pkarr pubsub registry'; _kadenza_paths -f ;;
   new:1)
     _kadenza_words 'policy' ;;
   sim:1)

@@ -18,7 +18,7 @@ local M = {
 --- The policies and scenarios that ship, by their paths below scripts/.
 M.SHIPPED = {
   "policies/blob.lua", "policies/chat.lua", "policies/counter.lua",
-  "policies/pubsub.lua", "policies/registry.lua",
+  "policies/pkarr.lua", "policies/pubsub.lua", "policies/registry.lua",
   "scenarios/churn.lua", "scenarios/flash_crowd.lua", "scenarios/lossy.lua",
   "scenarios/mobile.lua", "scenarios/nats.lua", "scenarios/partition.lua",
   "scenarios/restart.lua", "scenarios/steady.lua", "scenarios/sybil.lua",

@@ -33,6 +33,7 @@ M.LIBRARIES = {
   "limit",
   "pubsub",
   "signed",
+  "zbase32",
 }
 
 --- Modules that libraries require.

@@ -31,7 +31,7 @@ describe("kadenza.host", function()
   end)
 
   it("names what ships", function()
-    assert.same({ "blob", "chat", "counter", "pubsub", "registry" },
+    assert.same({ "blob", "chat", "counter", "pkarr", "pubsub", "registry" },
       host.shipped("policies"))
     assert.equal(9, #host.shipped("scenarios"))
   end)

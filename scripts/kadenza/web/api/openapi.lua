@@ -6,6 +6,7 @@ local json = require("kadenza.json")
 local kad = require("kadenza")
 local reply = require("kadenza.web.api.reply")
 local schemas = require("kadenza.web.api.schemas")
+local size_limit = require("kadenza.size_limit")
 
 local M = {}
 
@@ -165,7 +166,8 @@ local function put_record()
         "It is an error if fewer nodes store it."),
     }),
     requestBody = body({
-      ["application/octet-stream"] = { schema = { maxLength = 1000 } },
+      ["application/octet-stream"] = {
+        schema = { maxLength = size_limit.VALUE } },
       ["application/json"] = { schema = use("NewRecord") },
     }, false),
     responses = responses({ description = "It is stored.",

@@ -3,6 +3,7 @@
 
 local json = require("kadenza.json")
 local queries = require("kadenza.queries")
+local size_limit = require("kadenza.size_limit")
 
 local M = {}
 
@@ -92,8 +93,9 @@ end
 -- The fields of all new records.
 local function record_fields(more)
   local fields = {
-    value = { type = "string", maxLength = 1000 },
-    value_base64 = { type = "string", maxLength = 1336, pattern = BASE64 },
+    value = { type = "string", maxLength = size_limit.VALUE },
+    value_base64 = { type = "string", pattern = BASE64,
+      maxLength = (size_limit.VALUE + 2) // 3 * 4 },
     salt = use("Salt"),
     salt_base64 = { type = "string", maxLength = 88, pattern = BASE64 },
     ttl = use("TTL"),

@@ -9,11 +9,11 @@ local kad = require("kadenza")
 local parameters = require("kadenza.web.api.parameters")
 local records = require("kadenza.web.api.records")
 local reply = require("kadenza.web.api.reply")
+local size_limit = require("kadenza.size_limit")
 
 local M = {}
 
-local MAX_VALUE <const> = 1000
-local MAX_BODY <const> = 16384 -- of a JSON document with such a value
+local MAX_BODY <const> = 65536 -- of a JSON document with the longest value
 local BYTES <const>, JSON <const> =
   "application/octet-stream", "application/json"
 
@@ -128,9 +128,9 @@ local function read_put(request)
   problem = not united and problem or find_clash(options)
   if problem then
     return nil, problem, 400
-  elseif #options.value > MAX_VALUE then
+  elseif #options.value > size_limit.VALUE then
     return nil, ("the value has %d bytes, and can have %d"):format(
-      #options.value, MAX_VALUE), 413
+      #options.value, size_limit.VALUE), 413
   end
   return options
 end

@@ -160,12 +160,24 @@ describe("PUT /v1/records/{key}", function()
       for _, response in ipairs({
         client:put(URL, ("x"):rep(1001)),
         client:json("PUT", URL, { value = ("x"):rep(1001) }),
+        client:put(URL, ("x"):rep(8193)),
         client:json("PUT", URL, { value = ("x"):rep(100000) }),
       }) do
         assert.equal(413, response.status)
         assert.equal("KAD_ETOOBIG", response.document.error.code)
       end
     end))
+
+  it("stores larger values of types that have them",
+    api.overlay(function(client)
+      local value = ("x"):rep(4000)
+      local url = URL .. "?type=large"
+      assert.equal(200, client:put(url, value).status)
+      assert.equal(value, client:get(url).body)
+      assert.equal(413, client:put(url, value .. "x").status)
+    end, { config = { max_reply = 8972 },
+      policies = { { name = "large", types = {
+        large = { max_size = 4000 } } } } }))
 
   it("says what is wrong with a request", api.overlay(function(client)
     local hex64, hex128 = ("ab"):rep(32), ("ab"):rep(64)
