@@ -424,8 +424,6 @@ build = {
       "scripts/kadenza/cli/run.lua",
     ["kadenza.cli.schema"] =
       "scripts/kadenza/cli/schema.lua",
-    ["kadenza.cli.sealed_lines"] =
-      "scripts/kadenza/cli/sealed_lines.lua",
     ["kadenza.cli.secret"] =
       "scripts/kadenza/cli/secret.lua",
     ["kadenza.cli.sending"] =
@@ -516,6 +514,8 @@ build = {
       "scripts/kadenza/json_reader.lua",
     ["kadenza.key"] =
       "scripts/kadenza/key.lua",
+    ["kadenza.key_file"] =
+      "scripts/kadenza/key_file.lua",
     ["kadenza.lease"] =
       "scripts/kadenza/lease.lua",
     ["kadenza.lexer"] =
@@ -632,6 +632,8 @@ build = {
       "scripts/kadenza/saved.lua",
     ["kadenza.scheduler"] =
       "scripts/kadenza/scheduler.lua",
+    ["kadenza.sealed_lines"] =
+      "scripts/kadenza/sealed_lines.lua",
     ["kadenza.sealing"] =
       "scripts/kadenza/sealing.lua",
     ["kadenza.shown"] =

@@ -34,6 +34,16 @@ static int box_keypair(lua_State *L) {
   return 2;
 }
 
+/* box_public(secret key) → the public key that belongs to it */
+static int box_public(lua_State *L) {
+  uint8_t public_key[crypto_box_PUBLICKEYBYTES];
+  const uint8_t *const secret_key =
+      check_bytes(L, 1, crypto_box_SECRETKEYBYTES, "a secret key");
+  (void)crypto_scalarmult_base(public_key, secret_key);
+  lua_pushlstring(L, (const char *)public_key, sizeof public_key);
+  return 1;
+}
+
 /* Makes the nonce of crypto_box_seal: the hash of both public keys. */
 static void make_nonce(const uint8_t *ephemeral, const uint8_t *public_key,
                        uint8_t nonce[crypto_box_NONCEBYTES]) {
@@ -106,6 +116,7 @@ static int box_open(lua_State *L) {
 void kad_lua_add_box(lua_State *L) {
   static const luaL_Reg functions[] = {
       {"box_keypair", box_keypair},
+      {"box_public", box_public},
       {"box_seal", box_seal},
       {"box_open", box_open},
       {NULL, NULL},

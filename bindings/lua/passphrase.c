@@ -122,6 +122,18 @@ static int read_passphrase(lua_State *L) {
   return finish(L, passphrase);
 }
 
+/* new_passphrase(text) → the passphrase of a string; or nil, message, code:
+ *   KAD_EINVAL  it is not one line of 1 to 1024 bytes */
+static int new_passphrase(lua_State *L) {
+  const struct kad_slice text = kad_lua_check_slice(L, 1);
+  struct passphrase *const passphrase = push_new(L);
+  if (text.len < LINE_CAP) { /* a longer one stays empty: it is refused */
+    memcpy(passphrase->bytes, text.data, text.len);
+    passphrase->len = text.len;
+  }
+  return finish(L, passphrase);
+}
+
 /* ask_passphrase(prompt) → what the user types at the terminal of the process,
  * which does not show it; or nil, message, code:
  *   KAD_ENOTFOUND  there is no terminal
@@ -335,6 +347,7 @@ void kad_lua_add_passphrase(lua_State *L) {
   static const luaL_Reg *const methods[] = {functions, NULL};
   static const luaL_Reg module[] = {
       {"ask_passphrase", ask_passphrase},
+      {"new_passphrase", new_passphrase},
       {"read_passphrase", read_passphrase},
       {NULL, NULL},
   };

@@ -5,7 +5,7 @@
 --     kadenza network key 1
 --     key 64 hexadecimal digits
 --
--- With one, the second line is replaced: see kadenza.cli.sealed_lines. Keys are
+-- With one, the second line is replaced: see kadenza.sealed_lines. Keys are
 -- objects of the core that wipe themselves, and only their fingerprints are
 -- shown.
 --
@@ -16,7 +16,7 @@ local fault = require("kadenza.cli.fault")
 local input = require("kadenza.cli.input")
 local log = require("kadenza.log")
 local passphrase = require("kadenza.cli.passphrase")
-local sealed_lines = require("kadenza.cli.sealed_lines")
+local sealed_lines = require("kadenza.sealed_lines")
 
 local M = {}
 
@@ -30,8 +30,14 @@ local VERSION <const> = 1
 ---@param phrase? kadenza.core.Passphrase  seals it
 ---@return string text
 function M.format(key, phrase)
-  local lines = phrase and sealed_lines.format(phrase, key:bytes())
-    or ("key %s\n"):format(core.hex(key:bytes()))
+  if not phrase then
+    return ("kadenza network key %d\nkey %s\n"):format(VERSION,
+      core.hex(key:bytes()))
+  end
+  local lines, message, code = sealed_lines.format(phrase, key:bytes())
+  if not lines then
+    fault.failed(message, code)
+  end
   return ("kadenza network key %d\n%s"):format(VERSION, lines)
 end
 

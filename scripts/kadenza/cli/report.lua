@@ -116,6 +116,7 @@ local function log_configuration(args, settings)
   fields.version = kad._VERSION:match("%S+$")
   fields.config = args.config or "none"
   fields.state = settings.state or "none"
+  fields.store = settings.store
   fields.policies = join_or(settings.policies, "none")
   fields.limits = settings.limits and "on" or "off"
   fields.pid = host.pid()

@@ -119,7 +119,8 @@ describe("in a pipe", function()
       local first = node.stderr:match("^[^\n]*")
       assert.matches("^%S+ info starting ", first)
       for _, field in ipairs({ 'config="my node.lua"', "state=st",
-        "policies=chat", "limits=on", "queries_per_s=77", "max_records=200000",
+        "store=lmdb", "policies=chat", "limits=on", "queries_per_s=77",
+        "max_records=200000",
         "version=" .. core.version }) do
         assert.is_truthy(first:find(" " .. field, 1, true), first)
       end

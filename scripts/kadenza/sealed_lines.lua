@@ -4,10 +4,9 @@
 ---     argon2id PASSES KIB SALT
 ---     sealed NONCE BOX
 ---
---- Tested by tests/spec/cli/secret_spec.lua.
+--- Tested by tests/spec/key_file_spec.lua.
 
 local core = require("kadenza.core")
-local fault = require("kadenza.cli.fault")
 
 local M = {}
 
@@ -20,11 +19,15 @@ local NUMBER_DIGITS <const> = 9
 --- Seals bytes; returns the lines.
 ---@param phrase kadenza.core.Passphrase
 ---@param bytes string
----@return string lines
-function M.format(phrase, bytes)
-  local sealed, message, code = phrase:seal(bytes)
+---@param passes? integer  3 without it
+---@param memory_kib? integer  262144 without it
+---@return string? lines
+---@return string? message
+---@return kadenza.Code? code
+function M.format(phrase, bytes, passes, memory_kib)
+  local sealed, message, code = phrase:seal(bytes, passes, memory_kib)
   if not sealed then
-    fault.failed(message, code)
+    return nil, message, code
   end
   return ("argon2id %d %d %s\nsealed %s %s\n"):format(sealed.passes,
     sealed.memory_kib, core.hex(sealed.salt), core.hex(sealed.nonce),
