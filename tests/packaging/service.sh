@@ -40,6 +40,11 @@ printf "GET %s HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n" "$1" >&3
 head -n 1 <&3' bash "$1" | grep ' 200 '
 }
 
+# Root may use the console of the service.
+has_console() {
+  kadenza status --state /var/lib/kadenza | grep 'waiting for other nodes'
+}
+
 state_is_private() {
   is "700 kadenza" "$(stat -c '%a %U' /var/lib/kadenza)" &&
     is "" "$(find /var/lib/kadenza -type f ! -perm 600)"
@@ -115,6 +120,7 @@ purges() {
 
 check "systemd starts the service, as its user" is_started
 check "the node serves in its sandbox" serves
+check "root sees its status through the console" has_console
 check "only its user reads its state" state_is_private
 id=$(kadenza id --state /var/lib/kadenza)
 check "systemctl reload reads the configuration" reloads
