@@ -195,6 +195,7 @@ class DashboardTest(InteropTest):
         self.assertIn("serving store", self.table("times"))
         hooks = self.table("hooks")
         self.assertTrue(any("shout" in name for name in hooks), hooks)
+        self.assertEqual(self.pairs("records")["By type"], "value 1")
         quotas = self.table("quotas")
         self.assertEqual(quotas["Records"][0], "1")
         self.assertRegex(quotas["Bytes"][2], r"% used$")
@@ -232,6 +233,23 @@ class DashboardTest(InteropTest):
             any(re.search(r"queries answered [\d.]+/s", it) for it in labels),
             labels,
         )
+
+    def test_is_one_page_that_may_load_nothing(self):
+        with urllib.request.urlopen(self.url) as response:
+            page, headers = response.read().decode(), response.headers
+        policy = headers["Content-Security-Policy"]
+        self.assertTrue(policy.startswith("default-src 'none'; "), policy)
+        self.assertNotIn("unsafe", policy)
+        self.assertNotRegex(page, r"<(script|link|img|iframe)[^>]* src=")
+        self.assertNotIn("sourceMappingURL", page)
+        self.assertIn("dygraphs", page)
+        self.assertIn("Permission is hereby granted", page)  # its licence
+        again = urllib.request.Request(
+            self.url, headers={"If-None-Match": headers["ETag"]}
+        )
+        with self.assertRaises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(again)
+        self.assertEqual(caught.exception.code, 304)
 
     # --------------------------------------------------------------- looks --
 

@@ -236,7 +236,8 @@ function M.add(server, running)
     started = node:network():time(), boot = kad.hex(kad.random(8)),
     history = history.new(series.list()), ring = log_ring.new(),
     followers = 0, lead = 0 }, Dashboard)
-  self.rates = rates.watch(node)
+  running.rates = running.rates or rates.watch(node) -- the console has it, too
+  self.rates = running.rates
   talkers.count(node, true)
   self.stop_log = log.observe(function(event)
     self.ring:add(event, self.network:time())
@@ -249,7 +250,6 @@ end
 --- Ends what `add` began.
 function Dashboard:close()
   self.stop_log()
-  self.rates:stop()
   if self.timer and self.network:is_open() then
     self.network:stop_timer(self.timer)
     self.timer = nil

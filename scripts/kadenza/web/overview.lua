@@ -7,6 +7,7 @@
 -- The document is plain tables, texts and numbers. Times are in seconds, rates
 -- in events a second.
 
+local core = require("kadenza.core")
 local json = require("kadenza.json")
 local kad = require("kadenza")
 local rates = require("kadenza.rates")
@@ -17,6 +18,7 @@ local talkers = require("kadenza.talkers")
 local M = {}
 
 local TALKERS <const> = 10
+local TYPES <const> = 20 -- record types, those of most records
 
 -- Counters of what was received or sent, beside those of served queries.
 local TRAFFIC <const> = { "queries", "replies", "errors", "timeouts", "paced",
@@ -61,18 +63,9 @@ end
 ------------------------------------------------------------ routing table --
 
 -- Returns how many leading bits two ids have in common.
-local function common_bits(a, b)
-  for i = 1, #a do
-    local difference = a:byte(i) ~ b:byte(i)
-    if difference ~= 0 then
-      local bits = 8 * i - 8
-      while difference < 0x80 do
-        difference, bits = difference << 1, bits + 1
-      end
-      return bits
-    end
-  end
-  return 8 * #a
+local function leading_bits(a, b)
+  local _, bits = core.distance(a, b)
+  return bits
 end
 
 --- Counts contacts by the leading bits that their ids have in common with
@@ -83,7 +76,7 @@ end
 function M.fill(id, contacts)
   local by_bits = {}
   for _, contact in ipairs(contacts) do
-    local bits = common_bits(id, contact.id)
+    local bits = leading_bits(id, contact.id)
     local row = by_bits[bits]
       or { bits = bits, ip4 = 0, ip6 = 0, good = 0 }
     by_bits[bits] = row
@@ -151,9 +144,30 @@ local function state_of(node, stats)
     pending = stats.pending, backlog = stats.backlog }
 end
 
+-- Returns the record types with their numbers of records, most first; nil if
+-- the store does not count them.
+local function types_of(node)
+  local counts = node:held_types()
+  if not counts then
+    return nil
+  end
+  local rows = {}
+  for i, name in ipairs(sorted(counts)) do
+    rows[i] = { type = name, count = counts[name] }
+  end
+  table.sort(rows, function(a, b)
+    if a.count ~= b.count then
+      return a.count > b.count
+    end
+    return a.type < b.type
+  end)
+  return json.array(table.move(rows, 1, math.min(#rows, TYPES), 1, {}))
+end
+
 -- The quotas are those of the settings; 0 is no limit.
-local function records_of(stats, settings)
-  return { count = stats.records, bytes = stats.record_bytes,
+local function records_of(node, stats, settings)
+  return { types = types_of(node),
+    count = stats.records, bytes = stats.record_bytes,
     publications = stats.publications,
     max_count = settings.max_records, max_bytes = settings.max_bytes,
     max_publications = settings.max_publications,
@@ -189,7 +203,7 @@ function M.of(running, watched, started)
     times = times_of(node),
     hooks = hooks_of(stats.policies),
     policy_memory = stats.policies and stats.policies.memory,
-    records = records_of(stats, running.settings),
+    records = records_of(node, stats, running.settings),
     talkers = talkers_of(node),
   }
 end

@@ -82,6 +82,8 @@ describe("kadenza.web.overview", function()
       document.hooks[1].calls)
     assert.equal(stats.records, document.records.count)
     assert.equal(50000, document.records.max_bytes)
+    assert.same({ { type = "value", count = stats.records } },
+      document.records.types)
     assert.equal(talkers.top(node, 1)[1].host, document.talkers.list[1].host)
     assert.is_true(document.talkers.seconds >= 25)
   end))

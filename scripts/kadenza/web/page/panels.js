@@ -88,7 +88,10 @@ function showRecords({ records }) {
     quota("Own publications", records.publications,
       records.max_publications, count),
   ], "");
+  const types = (records.types ?? []).map(({ type, count: number }) =>
+    `${type} ${count(number)}`).join(", ");
   fillList("records", [
+    ["By type", types || NONE],
     ["Refused, over a quota", count(records.over_quota)],
     ["Evicted", count(records.evicted)],
     ["Expired", count(records.expired)],
