@@ -208,8 +208,7 @@ end
 -- characters that a name cannot have, the first one counts.
 local function write_policy_metrics(self, out, format)
   local written = {}
-  for _, metric in ipairs(self.node.policy_metrics
-    and self.node:policy_metrics() or {}) do
+  for _, metric in ipairs(self.node:policy_metrics()) do
     local family = policy_family(metric)
     if POLICY_TYPES[metric.type] and not written[family.name] then
       written[family.name] = true

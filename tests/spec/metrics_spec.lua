@@ -315,6 +315,29 @@ describe("metrics that policies declare", function()
     assert.equal(0.1, fixture.value(read, "kadenza_policy_poll_load"))
   end)
 
+  it("have the values that its hooks have counted", support.spec(function()
+    local net <close> = kad.sim({ nodes = 4, seed = 1, policies = { {
+      name = "notes",
+      metrics = {
+        stored = { type = "counter", help = "Notes stored." },
+        longest = { type = "gauge", help = "Bytes of the longest note." },
+      },
+      types = { note = { validate = function(record, ctx)
+        ctx.node:count("stored")
+        ctx.node:gauge("longest", #record.value)
+        return true
+      end } },
+    } } })
+    net:perform(function()
+      assert(net.nodes[2]:put(kad.key("a"), "123", { type = "note" }))
+    end)
+    local read = render(net.nodes[2])
+    assert.is_true(fixture.value(read, "kadenza_policy_notes_stored_total") > 0)
+    assert.equal(3, fixture.value(read, "kadenza_policy_notes_longest"))
+    assert.equal("Notes stored.",
+      read.kadenza_policy_notes_stored_total.help)
+  end))
+
   it("are shown once where two have one name, or an unknown type", function()
     local read = render(fixture.node({ policy_metrics = {
       { policy = "a-b", name = "c", type = "gauge", value = 1 },

@@ -24,7 +24,11 @@ PLAIN = "text/plain; version=0.0.4; charset=utf-8"
 POLICY = """
 return {
   name = "notes",
-  types = { note = { validate = function() return true end } },
+  metrics = { stored = { type = "counter", help = "Notes stored." } },
+  types = { note = { validate = function(_, ctx)
+    ctx.node:count("stored")
+    return true
+  end } },
   on_request = function() return true end,
 }
 """
@@ -152,6 +156,9 @@ class MetricsTest(InteropTest):
         self.assertIn(
             "notes: note.validate", [s.labels["hook"] for s in hooks]
         )
+        stored = families["kadenza_policy_notes_stored"]
+        self.assertEqual(stored.documentation, "Notes stored.")
+        self.assertGreater(stored.samples[0].value, 0)
         self.assertGreater(families["process_open_fds"].samples[0].value, 3)
         _, plain = read(self.url)
         self.assertEqual(
