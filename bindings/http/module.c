@@ -307,13 +307,15 @@ static void set_count(lua_State *L, const char *name, uint64_t value) {
   lua_setfield(L, -2, name);
 }
 
-/* server:stats() → { connections, limit, accepted, refused, evicted, expired,
- * requests }; limit is that of connections */
+/* server:stats() → { connections, limit, files, accepted, refused, evicted,
+ * expired, requests }; limit is that of connections, files what they and those
+ * that make room for them may have */
 static int server_stats(lua_State *L) {
   const struct kad_http_server *const server = &check_handle(L)->server;
-  lua_createtable(L, 0, 7);
+  lua_createtable(L, 0, 8);
   set_count(L, "connections", server->open_count);
   set_count(L, "limit", server->limits.connections);
+  set_count(L, "files", server->place_count);
   set_count(L, "accepted", server->counters.accepted);
   set_count(L, "refused", server->counters.refused);
   set_count(L, "evicted", server->counters.evicted);
@@ -353,6 +355,7 @@ struct limit {
 static const struct limit limits[] = {
     LIMIT(connections, 512, 1, KAD_HTTP_CONNECTIONS_MAX),
     LIMIT(address_connections, 0, 0, KAD_HTTP_CONNECTIONS_MAX),
+    LIMIT(other_files, 64, 64, KAD_HTTP_FILES_MAX),
     LIMIT(target_bytes, 8192, 64, 65536),
     LIMIT(head_bytes, 16384, 1024, 1048576),
     LIMIT(body_bytes, 65536, 0, 67108864),

@@ -24,9 +24,7 @@ enum {
   HEAD_SPARE = 8192,
   HEAD_STEP = 1024,
   /* Connections above the limit, while those that make room for them end. */
-  SLACK = 64,
-  /* Descriptors for the rest of the process. */
-  OTHER_FILES = 64
+  SLACK = 64
 };
 
 static int64_t now_us(void) {
@@ -368,14 +366,14 @@ static void free_places(struct kad_http_server *server) {
   server->free_places = NULL;
 }
 
-/* Returns how many descriptors connections may have, at most `wanted`. A
- * process may raise its limit up to that of the administrator. */
-static uint32_t limit_files(uint32_t wanted) {
+/* Returns how many descriptors connections may have, at most `wanted`, beside
+ * `others`. A process may raise its limit up to that of the administrator. */
+static uint32_t limit_files(uint32_t wanted, uint32_t others) {
   struct rlimit files;
   if (getrlimit(RLIMIT_NOFILE, &files) != 0) {
     return wanted;
   }
-  const rlim_t needed = (rlim_t)wanted + OTHER_FILES;
+  const rlim_t needed = (rlim_t)wanted + others;
   if (files.rlim_cur < needed) {
     files.rlim_cur = needed < files.rlim_max ? needed : files.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &files);
@@ -384,15 +382,15 @@ static uint32_t limit_files(uint32_t wanted) {
   if (files.rlim_cur >= needed) {
     return wanted;
   }
-  return files.rlim_cur > OTHER_FILES ? (uint32_t)files.rlim_cur - OTHER_FILES
-                                      : 0;
+  return files.rlim_cur > others ? (uint32_t)(files.rlim_cur - others) : 0;
 }
 
 /* Fits the limit of connections to the descriptors that there are. Sets
  * `*count` to the connections with those that make room. */
 static bool fit_connections(struct kad_http_server *server, uint32_t *count) {
   struct kad_http_limits *const limits = &server->limits;
-  const uint32_t possible = limit_files(limits->connections + SLACK);
+  const uint32_t possible =
+      limit_files(limits->connections + SLACK, limits->other_files);
   const uint32_t slack = possible / 2 < SLACK ? possible / 2 : SLACK;
   if (possible < 2) {
     return false;

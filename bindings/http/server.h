@@ -11,12 +11,14 @@
 #include <netinet/in.h>
 
 enum {
-  KAD_HTTP_CONNECTIONS_MAX = 60000
+  KAD_HTTP_CONNECTIONS_MAX = 60000,
+  KAD_HTTP_FILES_MAX = 1000000
 };
 
 struct kad_http_limits {
   uint32_t connections;
   uint32_t address_connections; /* of one address */
+  uint32_t other_files;         /* descriptors that are not for connections */
   uint32_t target_bytes;        /* of a request's target */
   uint32_t head_bytes;          /* of a request's line and headers */
   uint32_t body_bytes;

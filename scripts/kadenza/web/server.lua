@@ -35,6 +35,9 @@ local Server = {}
 Server.__index = Server
 Server.__name = "kadenza.web.Server"
 
+-- Descriptors that are left for the rest of the process.
+local OTHER_FILES <const> = 64
+
 ------------------------------------------------------------------ checks --
 
 local REFUSALS <const> = {
@@ -327,6 +330,7 @@ local function add_listener(self, address, limits)
   for name, value in pairs(limits or {}) do
     options[name] = value
   end
+  options.other_files = OTHER_FILES + (self:stats().files or 0)
   local message, code
   listener, message, code = listeners.open(self.httpd, address, options)
   if not listener then

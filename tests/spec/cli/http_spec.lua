@@ -84,10 +84,23 @@ describe("kadenza run --http", function()
       :format(node.http), fail(1, "--http", node.http))
   end)
 
+  -- Starts a node that may have only so many files.
+  local function start_with_files(count, ...)
+    return process.start({ "-c", ('ulimit -n %d; exec "$@"'):format(count),
+      "sh", process.program(), "run", "--listen", "127.0.0.1:0",
+      "--allow-local", ... }, { path = "/bin/sh" })
+  end
+
+  it("leaves files for the node, with several addresses too", function()
+    local node = start_with_files(70, "--http", "127.0.0.1:0", "--http",
+      "127.0.0.2:0")
+    node:wait_for("start: Too many open files\n", "stderr")
+    assert.equal(1, node:wait())
+    assert.equal("", node.stdout)
+  end)
+
   it("takes as many connections as it may have files", function()
-    local node = process.start({ "-c", 'ulimit -n 96; exec "$@"', "sh",
-      process.program(), "run", "--listen", "127.0.0.1:0", "--allow-local",
-      "--http", "127.0.0.1:0" }, { path = "/bin/sh" })
+    local node = start_with_files(96, "--http", "127.0.0.1:0")
     node:wait_for("listening on", "stdout")
     node.http = node.stdout:match("kadenza: serving http://(%S+)/\n")
     node:wait_for("fewer HTTP connections .* connections=16", "stderr")
