@@ -27,7 +27,7 @@ void kad_hostile_send_bytes(struct kad_hostile *hostile,
 void kad_hostile_send(struct kad_hostile *hostile, const struct kad_address *to,
                       const struct kad_message *message) {
   const struct kad_codec *codec = kad_codec_krpc();
-  uint8_t bytes[KAD_DATAGRAM_MAX];
+  uint8_t bytes[KAD_DATAGRAM_USUAL];
   struct kad_writer writer = {.data = bytes, .cap = sizeof bytes};
   if (codec->encode(codec->state, message, kad_hostile_id_size(hostile),
                     &writer) == 0) {

@@ -150,7 +150,7 @@ static void send_noise(struct kad_hostile *hostile) {
 
 /* Sends lists in lists, as deep as fits a datagram. */
 static void send_depth(struct kad_hostile *hostile) {
-  uint8_t deep[KAD_DATAGRAM_MAX];
+  uint8_t deep[KAD_DATAGRAM_USUAL];
   memset(deep, kad_hostile_draw(hostile, 2) == 0 ? 'l' : 'd', sizeof deep);
   kad_hostile_send_bytes(hostile, any_address(hostile),
                          (struct kad_slice){deep, sizeof deep});
