@@ -1,6 +1,7 @@
 #include "lua/operation.h"
 
 #include "kadenza_names.h"
+#include "kadenza_network_key.h"
 #include "lua/argument.h"
 #include "lua/bencode.h"
 #include "lua/callback.h"
@@ -296,13 +297,13 @@ static int node_get(lua_State *L) {
   return push_operation(L, callback, status);
 }
 
-/* Tells whether the value of the record at argument 2 is too large for any
- * type. That is a failure which node:put returns. [-0, +0, v] */
-static bool value_is_too_big(lua_State *L) {
+/* Tells whether the value of the record at argument 2 is too large for any type
+ * of the node. That is a failure which node:put returns. [-0, +0, v] */
+static bool value_is_too_big(lua_State *L, const struct kad_node *node) {
   struct kad_slice value = {.len = 0};
   luaL_checktype(L, 2, LUA_TTABLE);
   (void)kad_lua_field_string(L, 2, "value", 0, SIZE_MAX / 2, &value);
-  return value.len > KAD_VALUE_MAX;
+  return value.len > kad_node_value_room(node);
 }
 
 /* node:put(record, options, done) */
@@ -310,7 +311,7 @@ static int node_put(lua_State *L) {
   struct kad_record record;
   struct kad_lookup_options options;
   struct kad_lua_node *const self = kad_lua_check_node(L, 1);
-  if (value_is_too_big(L)) {
+  if (value_is_too_big(L, self->link->node)) {
     return kad_lua_push_error(L, KAD_ETOOBIG);
   }
   kad_lua_check_record(L, 2, self->bits, &record);

@@ -186,7 +186,7 @@ int kad_network_receive(struct kad_network *network, struct kad_node *node,
       (from->family != 4 && from->family != 6)) {
     return KAD_EINVAL;
   }
-  if (datagram.len > KAD_DATAGRAM_MAX) {
+  if (datagram.len > kad_datagram_longest(base->node)) {
     return KAD_ETOOBIG;
   }
   if (network->depth > 0) {

@@ -241,7 +241,7 @@ describe("a state folder", function()
     in_folder(function(folder)
       local path = folder .. "/own.state"
       local bytes = own_bytes(
-        record({ key = "short" }), record({ value = ("v"):rep(2000) }),
+        record({ key = "short" }), record({ value = ("v"):rep(9000) }),
         record({ type = ("t"):rep(40) }), record({ salt = ("s"):rep(65) }),
         record({ publisher = "p" }), record({ signature = "s" }),
         record({ type = "" }), record({ value = 5 }), "no record",

@@ -148,7 +148,7 @@ describe("kadenza load", function()
     local done = load(write(lines_of(3, {
       "nonsense\n", "{}\n", ("x"):rep(20000) .. "\n",
       dump.line(record(9, { key = "short" })),
-      dump.line(record(9, { value = ("v"):rep(1001) })),
+      dump.line(record(9, { value = ("v"):rep(8193) })),
       dump.line(record(9, { type = "peers", value = "short" })),
       dump.line(record(9, { publisher = ("p"):rep(32),
         signature = ("s"):rep(64) })),
@@ -159,7 +159,7 @@ describe("kadenza load", function()
 loaded 3 of 11 records: 1 have expired, 7 were refused
 1 refused: bad signature
 1 refused: field 'key' must have 20 bytes, not 5
-1 refused: field 'value' must have 0 to 1000 bytes, not 1001
+1 refused: field 'value' must have 0 to 8192 bytes, not 8193
 1 refused: key is missing
 1 refused: malformed peer
 1 refused: not a JSON object

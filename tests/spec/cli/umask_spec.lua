@@ -31,7 +31,8 @@ describe("files of kadenza", function()
   it("are private in a state folder", support.with_folder(function(folder)
     local node = process.start_node({ "--state", folder .. "/state" })
     local out = shell(folder, "stat -c '%a %n' state state/*")
-    assert.equal("700 state\n600 state/node.lock\n600 state/node.state\n"
+    assert.equal("700 state\n600 state/console\n600 state/console.lock\n"
+      .. "600 state/node.lock\n600 state/node.state\n"
       .. "600 state/records.journal.1\n600 state/records.journal.2\n"
       .. "600 state/records.mdb\n600 state/records.mdb-lock\n", out)
     node:kill("sigterm")

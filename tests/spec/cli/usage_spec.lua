@@ -159,10 +159,10 @@ describe("the command line of kadenza", function()
   end)
 
   it("rejects values and options of records over their limits", function()
-    assert_misuse(line("VALUE must have at most 1000 bytes"),
-      with_join("put", "a", ("x"):rep(1001)))
-    assert_misuse(line("VALUE must have at most 1000 bytes"),
-      with_join("put", "a"), { stdin = ("x"):rep(5000) })
+    assert_misuse(line("VALUE must have at most 8192 bytes"),
+      with_join("put", "a", ("x"):rep(8193)))
+    assert_misuse(line("VALUE must have at most 8192 bytes"),
+      with_join("put", "a"), { stdin = ("x"):rep(9000) })
     assert_misuse(line("--salt must have at most 64 bytes"),
       with_join("put", "a", "b", "--salt", ("x"):rep(65)))
     assert_misuse(line("--ttl must be an integer from 1 to 4294967295, not 0"),

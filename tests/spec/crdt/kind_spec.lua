@@ -130,7 +130,7 @@ describe("kadenza.crdt", function()
     local mistakes = {
       ["unknown option 'lief'"] = { lief = 1 },
       ["option 'ttl' must be an integer"] = { ttl = "1" },
-      ["option 'max_size' must be in 1 to 1000"] = { max_size = 1001 },
+      ["option 'max_size' must be in 1 to 8192"] = { max_size = 8193 },
       ["option 'signed' must be a boolean"] = { signed = 1 },
       ["unknown option 'life'"] = { life = 60 },
     }

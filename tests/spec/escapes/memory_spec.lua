@@ -153,7 +153,7 @@ local ROWS <const> = {
   { "records larger than records may be", place = "file", [[
     return { name = "attack", types = { note = { merge = function(_, record)
       return { { value = ("x"):rep(100000), key = record.key } }
-    end } } } ]], by = "validate", fails = "must have 0 to 1000 bytes" },
+    end } } } ]], by = "validate", fails = "must have 0 to 8192 bytes" },
   { "a reply larger than a datagram", [[
     return { value = ("x"):rep(100000) } ]], check = function(world)
       require("luassert").is_nil(world.reply)
