@@ -23,7 +23,7 @@ local SECTIONS <const> = {
   { title = "kad", from = { "init", "safe" }, prefix = "kad.", head = true },
   { class = "kadenza.Node", from = { "node", "joining", "contact_query",
     "lookups", "storing", "items", "publication", "sealing", "figures",
-    "held" },
+    "held", "policy/console", "policy/metrics", "policy/serving" },
     prefix = "node:" },
   { class = "kadenza.Task", from = { "task" }, prefix = "task:",
     hidden = { abandon = true } },

@@ -130,9 +130,10 @@ function Console:start(text, done)
   end
 end
 
---- Methods of nodes.
 ---@class kadenza.Node
-M.methods = {}
+local Node = {}
+
+M.methods = Node
 
 --- Runs code in the state of the node's policies, as if it were typed at a
 --- console: an expression or statements, with `node`, `kad`, `policies` (copies
@@ -144,7 +145,7 @@ M.methods = {}
 ---@param callback? fun(succeeded: boolean, text: string)
 ---@return boolean succeeded
 ---@return string text  what it has printed, and its values or its error
-function M.methods:evaluate(text, callback)
+function Node:evaluate(text, callback)
   check.open(self, 2)
   check.kind(text, "string", "text", 2)
   return task.operate(function(done)
@@ -166,7 +167,7 @@ end
 ---@param text string
 ---@return string[] words  in order; at most 200
 ---@return integer start  the place in the text of the first byte to replace
-function M.methods:complete(text)
+function Node:complete(text)
   check.open(self, 2)
   check.kind(text, "string", "text", 2)
   local console = #text <= M.MAX_TEXT and console_of(self)

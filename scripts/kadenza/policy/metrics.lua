@@ -94,11 +94,13 @@ end
 
 --- Methods of nodes, for their policies.
 ---@class kadenza.Node
-M.methods = {}
+local Node = {}
+
+M.methods = Node
 
 --- Returns the metrics that the node's policies declare, with their values.
 ---@return kadenza.Metric[] metrics  in the order of the policies, by name
-function M.methods:policy_metrics()
+function Node:policy_metrics()
   check.open(self, 2)
   local handle = self.policy_handle
   local packed = handle and handle:ask("metrics", "")
@@ -108,7 +110,7 @@ end
 --- Adds to a counter that a policy of the node declares in its `metrics`.
 ---@param name string
 ---@param amount? number  from 0 to 2^53; default 1
-function M.methods:count(name, amount)
+function Node:count(name, amount)
   local metric = metric_of(self, name, "counter", 2)
   if amount == nil then
     metric.value = metric.value + 1
@@ -124,7 +126,7 @@ end
 --- Sets a gauge that a policy of the node declares in its `metrics`.
 ---@param name string
 ---@param value number
-function M.methods:gauge(name, value)
+function Node:gauge(name, value)
   local metric = metric_of(self, name, "gauge", 2)
   check.number(value, "value", 2)
   metric.value = value

@@ -272,9 +272,10 @@ end
 
 ----------------------------------------------------------------- methods --
 
---- Methods of nodes.
 ---@class kadenza.Node
-M.methods = {}
+local Node = {}
+
+M.methods = Node
 
 ---@class kadenza.HttpRequestFields
 ---@field method "GET"|"HEAD"|"PUT"|"POST"|"DELETE"|"PATCH"
@@ -298,7 +299,7 @@ M.methods = {}
 ---@return string? message  without a response: why, for the client
 ---@return integer? status  of HTTP
 ---@return string[]? methods  with 405: those that are served at this path
-function M.methods:serve_http(request, callback)
+function Node:serve_http(request, callback)
   check.open(self, 2)
   check_request(request, 2)
   local service = service_of(self)
@@ -320,7 +321,7 @@ end
 
 --- Returns the routes that the node's policies serve, in no order.
 ---@return kadenza.HttpRoute[] routes
-function M.methods:http_routes()
+function Node:http_routes()
   check.open(self, 2)
   local service, list = service_of(self), {}
   for i, found in ipairs(service and service.routes or {}) do
