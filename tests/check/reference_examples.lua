@@ -113,6 +113,31 @@ local function run_with_policy(text)
   end)
 end
 
+-- A policy with a web face, for the example of a request.
+local POLL <const> = [[
+local votes = {}
+return {
+  name = "poll",
+  http = {
+    ["PUT /poll/:name"] = function(request)
+      votes[#votes + 1] = assert(request:json()).vote
+      return { status = 204 }
+    end,
+    ["GET /poll/:name"] = function(request)
+      return { json = { table.unpack(votes, 1, tonumber(request.query.n)) } }
+    end,
+  },
+}]]
+
+local function run_with_poll(text)
+  with_folder(function(folder)
+    local path = folder .. "/poll.lua"
+    write(path, POLL)
+    local policy <close> = assert(testing.load(path))
+    run(text, { policy = policy, assert = require("luassert") })
+  end)
+end
+
 -- Joins through a node that this starts, in place of one on the internet.
 local function run_with_node(text)
   with_folder(function(folder)
@@ -170,7 +195,7 @@ local FRAMES <const> = {
   ["kadenza.Sim"] = { run },
   ["kadenza.sim.scenario"] = { run_as_scenario },
   ["kadenza.testing"] = { run_as_spec, run_with_policy },
-  ["kadenza.testing.Policy"] = { run_with_policy },
+  ["kadenza.testing.Policy"] = { run_with_policy, run_with_poll },
   ["kad.box"] = { run },
   ["kad.log"] = { run },
   ["kad.loop"] = { run },

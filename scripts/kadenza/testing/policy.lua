@@ -384,8 +384,10 @@ end
 --- Sends the policy a request over HTTP, which a hook of `http` serves. Virtual
 --- time passes while the hook waits.
 ---
----     policy:request("GET", "/poll/lunch", { query = { full = "1" } }).json
----     policy:request("PUT", "/poll/lunch", { json = { vote = "yes" } }).status
+---     policy:request("PUT", "/poll/lunch", { json = { vote = "yes" } })
+---     local options = { query = { n = "1" } }
+---     local poll = policy:request("GET", "/poll/lunch", options)
+---     assert.same({ "yes" }, poll.json)
 ---
 ---@param method string
 ---@param path string
