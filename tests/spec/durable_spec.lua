@@ -131,6 +131,38 @@ describe("a node with store = 'lmdb'", function()
     end)
   end))
 
+  -- 16 stores a second are two records for eight holders.
+  it("spreads what is due at a restart, and sends nothing twice",
+    spec(function()
+      local net <close> = kad.sim({ nodes = 10, seed = 3 })
+      net:perform(function()
+        local options = { state = folder, store = "lmdb", stores_per_s = 16 }
+        local function restart(node, seconds)
+          node:close()
+          kad.sleep(seconds)
+          node = assert(net:open(options))
+          assert(node:bootstrap(net.nodes[1]:addresses()))
+          return node
+        end
+        local node = assert(net:open(options))
+        for i = 1, 60 do
+          assert(node:put(kad.key("key " .. i), "value"))
+        end
+
+        node = restart(node, 7200)
+        kad.sleep(10)
+        local first = node:stats().republishes
+        assert.is_true(first >= 10 and first <= 22, first)
+        kad.sleep(1800)
+        local all = node:stats().republishes
+        assert.is_true(all >= 50 and all <= 60, all) -- others sent the rest
+        node = restart(node, 60)
+        kad.sleep(900)
+        assert.equal(0, node:stats().republishes)
+        node:close()
+      end)
+    end))
+
   it("needs a folder", function()
     assert.error_matches(function()
       kad.node({ store = "lmdb" })

@@ -40,6 +40,41 @@ describe("kadenza.state", function()
       end, { timeout = 20 })
     end))
 
+  for name, share in pairs({ ["half"] = 2, ["four fifths"] = 5 }) do
+    it("lets a node join although " .. name .. " of its contacts are gone",
+      with_folder(function(folder)
+        local net <close> = kad.sim({ nodes = 40, seed = 7 })
+        net:perform(function()
+          local node = assert(net:open({ state = folder }))
+          assert(node:bootstrap(net.nodes[1]:addresses()))
+          kad.sleep(600)
+          local left = {}
+          for i, contact in ipairs(node:contacts()) do
+            left[contact.id] = i % share == 0
+          end
+          node:close()
+          for _, other in ipairs(net.nodes) do
+            if other:is_open() and left[other:id()] == false then
+              other:close()
+            end
+          end
+
+          local again = assert(net:open({ state = folder }))
+          assert(again:bootstrap())
+          assert(again:put(kad.key("a"), "v"))
+          kad.sleep(60)
+          assert.equal("healthy", (again:state()))
+          local good = 0
+          for _, contact in ipairs(again:contacts()) do
+            assert.is_true(left[contact.id] ~= false)
+            good = good + 1
+          end
+          assert.is_true(good >= 5, good)
+          again:close()
+        end)
+      end))
+  end
+
   it("is not written by a node whose policies are wrong",
     with_folder(function(folder)
       kad.run(function()
