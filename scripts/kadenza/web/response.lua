@@ -96,16 +96,7 @@ local function body_of(response)
   return body
 end
 
---- Returns the status, the headers as a list (name, value, name, value …) and
---- the body. Raises for a response that is none.
----@param response table
----@return integer status
----@return string[] headers
----@return string body
-function M.encode(response)
-  if type(response) ~= "table" then
-    error("a handler must return a response, not " .. type(response), 0)
-  end
+local function encode(response)
   local status, body = status_of(response), body_of(response)
   local list = {}
   local given = response.headers and add_given(list, response.headers) or NONE
@@ -118,6 +109,29 @@ function M.encode(response)
     end
   end
   return status, list, body
+end
+
+--- Returns the status, the headers as a list (name, value, name, value …) and
+--- the body. Raises for a response that is none.
+---
+--- A handler that returns one response again and again, and never changes it,
+--- may set `is_kept`: then it is encoded once. The list must not be changed.
+---@param response table
+---@return integer status
+---@return string[] headers
+---@return string body
+function M.encode(response)
+  if type(response) ~= "table" then
+    error("a handler must return a response, not " .. type(response), 0)
+  elseif not response.is_kept then
+    return encode(response)
+  end
+  local encoded = response.encoded
+  if not encoded then
+    encoded = table.pack(encode(response))
+    response.encoded = encoded
+  end
+  return encoded[1], encoded[2], encoded[3]
 end
 
 return M

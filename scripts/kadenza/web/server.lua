@@ -136,13 +136,16 @@ end
 
 --------------------------------------------------------------- responses --
 
--- Adds what a page of another site needs to read the response.
+-- Returns the headers of a response with what a page of another site needs to
+-- read it. `*` are all headers, because such a page sends no credentials.
 local function add_sharing(self, raw, list)
-  if self.guard:shares_with(raw.headers.origin) then
-    table.move({ "Access-Control-Allow-Origin", raw.headers.origin, "Vary",
-      "Origin", "Access-Control-Expose-Headers", "ETag, Location, Retry-After",
-    }, 1, 6, #list + 1, list)
+  if not self.guard:shares_with(raw.headers.origin) then
+    return list
   end
+  local shared = table.move(list, 1, #list, 1, {})
+  return table.move({ "Access-Control-Allow-Origin", raw.headers.origin,
+    "Vary", "Origin", "Access-Control-Expose-Headers", "*" }, 1, 6,
+    #shared + 1, shared)
 end
 
 local function log_failure(self, raw, text)
@@ -158,16 +161,15 @@ local FAILED <const> = response.error(500, response.CODES[500],
 -- Sends a response that is no stream.
 local function send(self, listener, raw, answer)
   local status, headers, body = response.encode(answer)
-  add_sharing(self, raw, headers)
-  listener.httpd:respond(raw.id, status, headers, body)
+  listener.httpd:respond(raw.id, status, add_sharing(self, raw, headers), body)
   listener:wake()
 end
 
 -- Sends the head of a stream; returns its client, or nil.
 local function begin_stream(self, listener, raw, answer)
   local status, headers = response.encode(answer)
-  add_sharing(self, raw, headers)
-  local begun = listener.httpd:stream(raw.id, status, headers)
+  local begun = listener.httpd:stream(raw.id, status,
+    add_sharing(self, raw, headers))
   listener:wake()
   return begun and clients.new(listener.httpd, raw.id, function()
     listener:wake()

@@ -52,4 +52,17 @@ describe("kadenza.web.response", function()
       response.encode(nil)
     end, "a handler must return a response, not nil")
   end)
+
+  it("is encoded once if its handler keeps it", function()
+    local kept = { status = 200, headers = { ETag = '"a"' }, body = "x",
+      is_kept = true }
+    local _, first = response.encode(kept)
+    kept.headers.ETag = '"b"'
+    local status, second, body = response.encode(kept)
+    assert.equal(first, second)
+    assert.same({ 200, "x" }, { status, body })
+    local other = { body = "x" }
+    assert.not_equal((select(2, response.encode(other))),
+      (select(2, response.encode(other))))
+  end)
 end)

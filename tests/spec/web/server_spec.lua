@@ -331,6 +331,16 @@ describe("kadenza.web.server", function()
       assert.equal("https://app.example",
         shared.headers["access-control-allow-origin"])
       assert.equal("Origin", shared.headers.vary)
+
+      local kept = { headers = { ETag = '"a"' }, is_kept = true }
+      server:route("GET", "/kept", function()
+        return kept
+      end)
+      local origin = { Origin = "https://app.example" }
+      assert.equal("*", ask("GET", "/kept", origin)
+        .headers["access-control-expose-headers"])
+      assert.is_nil(ask("GET", "/kept")
+        .headers["access-control-allow-origin"])
     end))
 
   it("answers the question of a browser before a request", with_server(

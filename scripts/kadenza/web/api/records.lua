@@ -134,6 +134,7 @@ local function respond(found, key, form, now)
   local made = found.made[form]
   if not made or made.second ~= second then
     made = { second = second, response = make_response(found, key, form, now) }
+    made.response.is_kept = true
     found.made[form] = made
   end
   return made.response
