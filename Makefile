@@ -9,9 +9,10 @@
 # For packagers: WERROR= keeps warnings from being errors, DEPS= installs
 # nothing, STATIC=1 links libuv, libsodium, libmd, LMDB and Lua into the
 # program, HTTP=no leaves out the HTTP server and libmicrohttpd (STATIC=1 does
-# too, unless HTTP=yes), ZSH_FUNCTIONS=share/zsh/vendor-completions is where zsh
-# looks. DYGRAPHS is the file dygraph.min.js, which draws the charts of the
-# dashboard.
+# too, unless HTTP=yes), EDIT=no leaves out the line editor of `kadenza repl` and
+# libedit (STATIC=1 does too, unless EDIT=yes),
+# ZSH_FUNCTIONS=share/zsh/vendor-completions is where zsh looks. DYGRAPHS is the
+# file dygraph.min.js, which draws the charts of the dashboard.
 # With another Lua 5.4 or 5.5: LUA_CFLAGS=-I/opt/lua/include
 # LUA_LIBS='/opt/lua/lib/liblua.a -lm -ldl' LUA_VERSION=5.5 (of the folders in
 # which modules are installed). LUA runs the scripts of the build itself.
@@ -29,6 +30,7 @@ PREFIX ?= /usr/local
 DEPS ?= yes
 WERROR ?= -Werror
 HTTP ?= $(if $(STATIC),no,yes)
+EDIT ?= $(if $(STATIC),no,yes)
 FUZZ_SECONDS ?= 60
 ATTACK_SECONDS ?= 120
 ATTACK_SEED ?= $(call once,ATTACK_SEED,$(shell od -An -N4 -tu4 /dev/urandom | \
@@ -65,6 +67,8 @@ core_libs = $(call once,core_libs,$(shell \
 http_cflags = $(call once,http_cflags,$(shell \
   $(PKG_CONFIG) --cflags libmicrohttpd))
 http_libs = $(call once,http_libs,$(shell $(PKG_CONFIG) --libs libmicrohttpd))
+edit_cflags = $(call once,edit_cflags,$(shell $(PKG_CONFIG) --cflags libedit))
+edit_libs = $(call once,edit_libs,$(shell $(PKG_CONFIG) --libs libedit))
 lua_cflags = $(call once,lua_cflags,$(shell \
   $(PKG_CONFIG) --cflags $(lua_package)))
 lua_libs = $(call once,lua_libs,$(shell $(PKG_CONFIG) --libs $(lua_package)))
@@ -118,7 +122,7 @@ static_uv = $(firstword $(wildcard $(foreach name,libuv_a.a libuv.a,$(shell \
 static_libs = $(static_uv) -Wl,-Bstatic -lsodium -lmd -llmdb -Wl,--whole-archive \
   $(LUA_LIBS) -Wl,--no-whole-archive -Wl,-Bdynamic -lpthread -ldl -lm
 program_libs = $(if $(STATIC),$(static_libs),$(core_libs) $(LUA_LIBS)) \
-  $(if $(with_http),$(http_libs))
+  $(if $(with_http),$(http_libs)) $(if $(with_edit),$(edit_libs))
 
 # ------------------------------------------------------------ sources --
 
@@ -129,6 +133,8 @@ host_sources := $(wildcard bindings/host/*.c)
 with_http := $(filter-out no,$(HTTP))
 page_sources := $(wildcard scripts/kadenza/web/page/*)
 http_sources := $(if $(with_http),$(wildcard bindings/http/*.c))
+with_edit := $(filter-out no,$(EDIT))
+edit_sources := $(if $(with_edit),$(wildcard bindings/edit/*.c))
 library_scripts := $(filter-out %_spec.lua,$(wildcard scripts/kadenza/*.lua \
   scripts/kadenza/*/*.lua scripts/kadenza/*/*/*.lua))
 policies := $(filter-out %_spec.lua,$(wildcard scripts/policies/*.lua))
@@ -158,7 +164,8 @@ object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 core_objects := $(call object,$(core_sources))
 binding_objects := $(call object,$(binding_sources))
 http_objects := $(call object,$(http_sources))
-host_objects := $(call object,$(host_sources)) $(http_objects) \
+edit_objects := $(call object,$(edit_sources))
+host_objects := $(call object,$(host_sources)) $(http_objects) $(edit_objects) \
   $(BUILD)/gen/scripts.o
 # With sanitizers, large overlays and slow command lines only take long: others
 # run the same code.
@@ -345,7 +352,7 @@ deps_groups := build test lint fuzz interop web bench luarocks \
   deb
 .PHONY: $(addprefix deps-,$(deps_groups))
 $(addprefix deps-,$(deps_groups)): deps-%:
-	@$(if $(DEPS),CC='$(CC)' HTTP='$(HTTP)' DYGRAPHS='$(DYGRAPHS)' LUA='$(LUA)' PKG_CONFIG='$(PKG_CONFIG)' \
+	@$(if $(DEPS),CC='$(CC)' HTTP='$(HTTP)' EDIT='$(EDIT)' DYGRAPHS='$(DYGRAPHS)' LUA='$(LUA)' PKG_CONFIG='$(PKG_CONFIG)' \
 	  .ci/deps $*)
 
 # One after the other: only one package manager can hold the lock.
@@ -368,15 +375,16 @@ $(BUILD)/flags: always | deps-build
 	  $(if $(with_http),$(http_cflags)))
 $(BUILD)/sources: always
 	$(call write_if_changed,$(core_sources) $(binding_sources) $(host_sources) \
-	  $(http_sources) $(unit_shared) $(attack_shared) $(bench_sources) $(library_scripts) $(policies) \
+	  $(http_sources) $(edit_sources) $(unit_shared) $(attack_shared) $(bench_sources) $(library_scripts) $(policies) \
 	  $(scenarios))
 
 # libkadenza exports only what is marked KAD_API. The Lua module contains the
 # library and exports only its luaopen function.
 $(core_objects) $(binding_objects): extra_flags = -fvisibility=hidden
 $(http_objects): extra_flags = -fvisibility=hidden $(http_cflags)
+$(edit_objects): extra_flags = -fvisibility=hidden $(edit_cflags)
 $(call object,$(wildcard bindings/host/*.c)): extra_flags = \
-  $(if $(with_http),-DKAD_HTTP)
+  $(if $(with_http),-DKAD_HTTP) $(if $(with_edit),-DKAD_EDIT)
 $(BUILD)/obj/tests/%: extra_flags = -UNDEBUG -Itests/unit/fixtures
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)

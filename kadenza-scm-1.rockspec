@@ -360,6 +360,8 @@ build = {
       "scripts/kadenza/cli/config.lua",
     ["kadenza.cli.console"] =
       "scripts/kadenza/cli/console.lua",
+    ["kadenza.cli.contacts"] =
+      "scripts/kadenza/cli/contacts.lua",
     ["kadenza.cli.crawl"] =
       "scripts/kadenza/cli/crawl.lua",
     ["kadenza.cli.dump"] =
@@ -374,6 +376,8 @@ build = {
       "scripts/kadenza/cli/get.lua",
     ["kadenza.cli.help"] =
       "scripts/kadenza/cli/help.lua",
+    ["kadenza.cli.history"] =
+      "scripts/kadenza/cli/history.lua",
     ["kadenza.cli.http"] =
       "scripts/kadenza/cli/http.lua",
     ["kadenza.cli.id"] =
@@ -392,6 +396,8 @@ build = {
       "scripts/kadenza/cli/layout.lua",
     ["kadenza.cli.load"] =
       "scripts/kadenza/cli/load.lua",
+    ["kadenza.cli.log"] =
+      "scripts/kadenza/cli/log.lua",
     ["kadenza.cli.lookup"] =
       "scripts/kadenza/cli/lookup.lua",
     ["kadenza.cli.network_keys"] =
@@ -414,10 +420,16 @@ build = {
       "scripts/kadenza/cli/put.lua",
     ["kadenza.cli.reachability"] =
       "scripts/kadenza/cli/reachability.lua",
+    ["kadenza.cli.records"] =
+      "scripts/kadenza/cli/records.lua",
     ["kadenza.cli.reload"] =
       "scripts/kadenza/cli/reload.lua",
+    ["kadenza.cli.reloading"] =
+      "scripts/kadenza/cli/reloading.lua",
     ["kadenza.cli.remote"] =
       "scripts/kadenza/cli/remote.lua",
+    ["kadenza.cli.repl"] =
+      "scripts/kadenza/cli/repl.lua",
     ["kadenza.cli.report"] =
       "scripts/kadenza/cli/report.lua",
     ["kadenza.cli.run"] =
@@ -460,6 +472,8 @@ build = {
       "scripts/kadenza/console/client.lua",
     ["kadenza.console.console"] =
       "scripts/kadenza/console/console.lua",
+    ["kadenza.console.listing"] =
+      "scripts/kadenza/console/listing.lua",
     ["kadenza.console.protocol"] =
       "scripts/kadenza/console/protocol.lua",
     ["kadenza.console.requests"] =

@@ -1,6 +1,9 @@
 /* The `kadenza` program: makes a Lua state with the built-in scripts and runs
  * the module kadenza.cli. */
 
+#ifdef KAD_EDIT
+#include "edit/line_editor.h"
+#endif
 #ifdef KAD_HTTP
 #include "http/module.h"
 #endif
@@ -125,6 +128,9 @@ static int run_program(lua_State *L) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, &program_key);
   preload(L, "kadenza.core", luaopen_kadenza_core);
   preload(L, "kadenza.built_in", open_built_in);
+#ifdef KAD_EDIT
+  preload(L, "kadenza.line_editor", luaopen_kadenza_line_editor);
+#endif
 #ifdef KAD_HTTP
   preload(L, "kadenza.httpd", luaopen_kadenza_httpd);
 #endif

@@ -8,6 +8,8 @@
 #include "lua/record.h"
 #include "lua/value.h"
 
+#include <stdint.h>
+
 enum {
   PAGE_MAX = 1000 /* records of a page */
 };
@@ -32,27 +34,35 @@ struct held_query {
   const struct kad_lua_node *self;
   struct kad_id key;
   struct kad_slice type;
+  size_t max;
+  size_t total;
 };
 
 /* Pushes a list of held records. [-0, +1, m] */
 static int push_held(lua_State *L) {
-  const struct held_query *const query = lua_touserdata(L, 1);
+  struct held_query *const query = lua_touserdata(L, 1);
   const struct kad_node *const node = query->self->link->node;
-  const size_t total = kad_node_held(node, &query->key, query->type, NULL, 0);
+  query->total = kad_node_held(node, &query->key, query->type, NULL, 0);
+  const size_t count = query->total < query->max ? query->total : query->max;
   struct kad_record *const records =
-      lua_newuserdatauv(L, total * sizeof *records + 1, 0);
-  (void)kad_node_held(node, &query->key, query->type, records, total);
-  kad_lua_push_records(L, records, total, query->self->bits);
+      lua_newuserdatauv(L, count * sizeof *records + 1, 0);
+  (void)kad_node_held(node, &query->key, query->type, records, count);
+  kad_lua_push_records(L, records, count, query->self->bits);
   return 1;
 }
 
-/* node:held(key, type) → list of the records that it holds, newest first */
+/* node:held(key, type, max or nil) → list of the records that it holds, newest
+ * first, and the number of all */
 int kad_lua_node_held(lua_State *L) {
-  struct held_query query = {.self = kad_lua_check_node(L, 1)};
+  struct held_query query = {.self = kad_lua_check_node(L, 1), .max = SIZE_MAX};
   kad_lua_check_id(L, 2, query.self->bits, &query.key);
   query.type = kad_lua_check_slice(L, 3);
+  if (!lua_isnoneornil(L, 4)) {
+    query.max = (size_t)kad_lua_check_integer(L, 4, 0, LUA_MAXINTEGER);
+  }
   kad_lua_push_without_collector(L, push_held, &query);
-  return 1;
+  lua_pushinteger(L, (lua_Integer)query.total);
+  return 2;
 }
 
 /* Pushes a table: type → number of records, or nil if there are records that

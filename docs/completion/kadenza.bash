@@ -64,6 +64,8 @@ _kadenza_value() {
     run:--policy-instructions | \
     run:--wire-version | \
     status:--interval | \
+    records:--type | \
+    records:--count | \
     put:--type | \
     put:--ttl | \
     put:--min-stored | \
@@ -190,6 +192,11 @@ _kadenza_value() {
     run:--console | \
     run:--http-token-file | \
     status:--console | \
+    contacts:--console | \
+    records:--console | \
+    reload:--console | \
+    log:--console | \
+    repl:--console | \
     put:--key | \
     put:--passphrase-file | \
     put:--network-key | \
@@ -214,6 +221,11 @@ _kadenza_value() {
     _kadenza_paths -f ;;
   run:--state | \
     status:--state | \
+    contacts:--state | \
+    records:--state | \
+    reload:--state | \
+    log:--state | \
+    repl:--state | \
     id:--state | \
     dump:--state | \
     load:--state | \
@@ -272,7 +284,7 @@ _kadenza_argument() {
   sim:1)
     _kadenza_words 'churn flash_crowd lossy mobile nats partition restart steady sybil'; _kadenza_paths -f ;;
   help:1)
-    _kadenza_words 'run status put get watch announce peers lookup crawl ping id keygen dump load check new sim help version' ;;
+    _kadenza_words 'run status contacts records reload log repl put get watch announce peers lookup crawl ping id keygen dump load check new sim help version' ;;
   esac
 }
 
@@ -285,6 +297,14 @@ _kadenza_options() {
     options='-h --help --dump-config --listen --bootstrap --policy --trust --blocklist --exempt --network-key --network-passphrase-file --state --console --store --store-sync --store-bytes --id --id-bits --log --http --http-host --http-origin --http-token-file --http-connections --http-address-connections --http-body --json --allow-local --read-only --secure-ids --move-id --k --alpha --beta --paths --far-contacts --lookup-ms --query-ms --refresh-s --ping-s --neighbour-s --token-s --stores-per-s --cache --repair --max-reply --max-lookups --max-pending-hooks --limits --queries-per-s --queries-per-s-address --queries-per-s-subnet --signatures-per-s --signatures-per-s-address --signatures-per-s-subnet --bytes-per-s --pace-per-s --max-waiting --max-bytes --max-records --max-records-address --max-records-publisher --max-publications --policy-memory --policy-instructions --wire-version' ;;
   status)
     options='-h --help --watch --interval --console --state --json' ;;
+  contacts | \
+    reload | \
+    log)
+    options='-h --help --console --state --json' ;;
+  records)
+    options='-h --help --type --count --console --state --json' ;;
+  repl)
+    options='-h --help --attach --console --state --json' ;;
   put)
     options='-h --help --type --ttl --min-stored --seq --cas --salt --key --passphrase-file --immutable --mutable --raw --bootstrap --listen --policy --trust --id --id-bits --allow-local --log --json --k --alpha --beta --paths --lookup-ms --query-ms --max-reply --network-key --network-passphrase-file' ;;
   get)
@@ -324,7 +344,7 @@ _kadenza_options() {
 
 _kadenza() {
   local current=${COMP_WORDS[COMP_CWORD]} command= options= only= word
-  local count=0 i reading=yes commands='run status put get watch announce peers lookup crawl ping id keygen dump load check new sim help version'
+  local count=0 i reading=yes commands='run status contacts records reload log repl put get watch announce peers lookup crawl ping id keygen dump load check new sim help version'
   COMPREPLY=()
   _kadenza_options
   for ((i = 1; i < COMP_CWORD; i++)); do

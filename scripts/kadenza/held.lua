@@ -22,14 +22,19 @@ local Node = {}
 --- sends nothing: `get` looks up a value in the overlay.
 ---@param key string
 ---@param kind? string  type of the records; "value" without one
+---@param max? integer  of records that are returned
 ---@return kadenza.Record[] records  tables
-function Node:held(key, kind)
+---@return integer total  number of all
+function Node:held(key, kind, max)
   check.open(self, 2)
   check.id(self, key, "key", 2)
   if kind ~= nil then
     check.kind(kind, "string", "kind", 2)
   end
-  return self.core:held(key, kind or "value")
+  if max ~= nil then
+    check.kind(max, "number", "max", 2)
+  end
+  return self.core:held(key, kind or "value", max)
 end
 
 --- Returns how many records of each type the node holds.

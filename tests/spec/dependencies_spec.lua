@@ -62,7 +62,7 @@ describe("the dependencies", function()
     local packages = packages_of(done.stderr,
       "apt%-get install %-y %-%-no%-install%-recommends")
     for _, name in ipairs({ "gcc", "libc6-dev", "libuv1-dev", "libsodium-dev",
-      "libmd-dev", "liblmdb-dev", "libmicrohttpd-dev",
+      "libmd-dev", "liblmdb-dev", "libmicrohttpd-dev", "libedit-dev",
       "libjs-dygraphs",
       "liblua5.4-dev", "lua5.4", "lua-argparse", "lua-dkjson", "pkg-config",
       "gnuplot-nox" })

@@ -34,9 +34,9 @@ local variables = require("kadenza.cli.variables")
 local M = {}
 
 local COMMANDS <const> = {
-  "run", "status", "put", "get", "watch", "announce", "peers", "lookup",
-  "crawl", "ping", "id", "keygen", "dump", "load", "check", "new", "sim",
-  "help", "version",
+  "run", "status", "contacts", "records", "reload", "log", "repl", "put",
+  "get", "watch", "announce", "peers", "lookup", "crawl", "ping", "id",
+  "keygen", "dump", "load", "check", "new", "sim", "help", "version",
 }
 
 local WIDTH <const> = 79

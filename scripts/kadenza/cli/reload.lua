@@ -1,177 +1,60 @@
---- Reloads the configuration, the policies, the lists of addresses and the
---- network keys of a node that runs.
----
---- The file and the policies are read first; a mistake in one of them changes
---- nothing. A mistake in a list of addresses or a network key leaves that
---- alone. Options that cannot change while the node runs are named.
---- Tested by tests/spec/cli/reload_spec.lua.
+--- kadenza reload: makes a node that runs read its configuration again.
+--- Tested by tests/spec/cli/steering_spec.lua.
 
-local address_lists = require("kadenza.cli.address_lists")
-local config = require("kadenza.cli.config")
+local attach = require("kadenza.cli.attach")
 local fault = require("kadenza.cli.fault")
-local log = require("kadenza.log")
-local network_keys = require("kadenza.cli.network_keys")
-local node_options = require("kadenza.node_options")
-local remote = require("kadenza.cli.remote")
-local schema = require("kadenza.cli.schema")
+local output = require("kadenza.cli.output")
+local shown = require("kadenza.shown")
 
-local M = {}
+local M = {
+  summary = "Reload the configuration of a node that runs.",
+  description = "Makes a node read its configuration, its policies, the lists "
+    .. "of addresses and the network keys again, as SIGHUP does, and tells "
+    .. "what has changed. If there is a mistake, nothing changes, and the "
+    .. "command says why and ends with status 1.",
+  usage = "",
+  example = "reload --state var/node",
+  settings = attach.SETTINGS,
+}
 
--- Reads the configuration as at the start. Returns nil and a message for a
--- mistake.
-local function read(settings, args)
-  local succeeded, result = pcall(function()
-    local values = config.read(settings, args, "regular")
-    remote.check_local(values.bootstrap, values.allow_local, "--bootstrap ")
-    return values
-  end)
-  if succeeded then
-    return result
-  elseif fault.is(result) then
-    return nil, result.message
-  end
-  error(result, 0)
+-- Seconds that policies may need to be loaded.
+local SECONDS <const> = 60
+
+function M.arguments(command)
+  return attach.arguments(command)
 end
 
-local function are_equal(a, b)
-  if type(a) ~= "table" or type(b) ~= "table" or #a ~= #b then
-    return a == b
+local function describe(outcome)
+  local lines = {}
+  if outcome.changed[1] then
+    lines[1] = "changed: " .. table.concat(outcome.changed, ", ")
+  else
+    lines[1] = "reloaded, no option has changed"
   end
-  for i, item in ipairs(a) do
-    if item ~= b[i] then
-      return false
-    end
+  if outcome.needs_restart[1] then
+    lines[#lines + 1] = "need a restart: "
+      .. table.concat(outcome.needs_restart, ", ")
   end
-  return true
+  for _, problem in ipairs(outcome.problems) do
+    lines[#lines + 1] = "not reloaded: " .. shown.line(problem)
+  end
+  return table.concat(lines, "\n") .. "\n"
 end
 
--- Returns the configuration that the node can have now, and the names of the
--- options that change, and of those that would need a restart.
-local function merge(before, wanted)
-  local merged, changed, fixed = {}, {}, {}
-  for name, value in pairs(before) do
-    merged[name] = value
+function M.run(args, settings)
+  local client <close> = attach.open(args, settings)
+  local outcome, raw = attach.need(client:request("reload", nil, SECONDS))
+  if not outcome.succeeded and not settings.json then
+    fault.failed("not reloaded, nothing has changed: "
+      .. table.concat(outcome.problems, "; "))
+  elseif settings.json then
+    output.write(raw, "\n")
+  else
+    output.text(describe(outcome))
   end
-  for _, option in ipairs(schema.OPTIONS) do
-    local name = option.name
-    if not are_equal(before[name], wanted[name]) then
-      table.insert(option.live and changed or fixed, name)
-      if option.live then
-        merged[name] = wanted[name]
-      end
-    end
+  if outcome.problems[1] then
+    fault.finish(fault.FAILED)
   end
-  return merged, changed, fixed
-end
-
--- Loads the policies. On failure the node keeps those that it has.
-local function load_policies(node, before, merged)
-  if #before.policies + #merged.policies == 0 then
-    return true
-  end
-  local options = config.node_options(merged)
-  local memory, instructions = node.policy_memory, node.policy_instructions
-  node.policy_memory = options.policy_memory
-  node.policy_instructions = options.policy_instructions
-  local loaded, message = require("kadenza.policy").attach(node,
-    options.policies or {})
-  if not loaded then
-    node.policy_memory, node.policy_instructions = memory, instructions
-  end
-  return loaded, message
-end
-
--- Sets the live options of the core.
-local function configure(node, merged)
-  local options, live = config.node_options(merged), {}
-  for name in pairs(node_options.LIVE) do
-    live[name] = options[name]
-  end
-  return node:configure(live)
-end
-
-local function remove(list, item)
-  for i = #list, 1, -1 do
-    if list[i] == item then
-      table.remove(list, i)
-    end
-  end
-end
-
-local function report(before, merged, changed, fixed)
-  if #merged.policies > 0 then
-    log.info("policies reloaded")
-  elseif #before.policies == 0 then
-    log.info("no policies to reload")
-  end
-  if changed[1] then
-    log.info("configuration reloaded", { changed = table.concat(changed, ",") })
-  end
-  if fixed[1] then
-    log.warn("changed options need a restart",
-      { options = table.concat(fixed, ",") })
-  end
-end
-
---- How a reload went.
----@class kadenza.cli.ReloadOutcome
----@field succeeded boolean  false: nothing has changed
----@field problems string[]  why nothing, or a part, has changed
----@field changed string[]  options that have another value now
----@field needs_restart string[]  options that the file changes in vain
-
--- Sets what the node can have now. Returns false if nothing has changed.
-local function apply(node, before, merged, outcome)
-  local problems = outcome.problems
-  local loaded, message = load_policies(node, before, merged)
-  if not loaded then
-    log.error("policies not reloaded, the old ones stay", { error = message })
-    problems[1] = message
-    return false
-  end
-  local configured, why = configure(node, merged)
-  if not configured then
-    log.error("the options of the core have not changed", { error = why })
-    problems[1] = why
-  end
-  log.configure({ level = merged.log,
-    format = merged.json and "json" or "text" })
-  for _, part in ipairs({ address_lists, network_keys }) do
-    for _, kept in ipairs(part.reload(node, before, merged)) do
-      remove(outcome.changed, kept.name)
-      problems[#problems + 1] = kept.error
-    end
-  end
-  return true
-end
-
---- Reads the configuration again, and sets what may change at run time: log
---- level and format, limits, quotas, options of operations, policies, lists of
---- addresses, network keys.
----@async
----@param node kadenza.Node
----@param settings kadenza.cli.Settings  of the command
----@param args table  of the command line, which has precedence as at the start
----@param before table  the options that the node has
----@return table options  that it has now
----@return kadenza.cli.ReloadOutcome outcome
-function M.run(node, settings, args, before)
-  local wanted, problem = read(settings, args)
-  if not wanted then
-    log.error("configuration not reloaded, nothing has changed",
-      { error = problem })
-    return before, { succeeded = false, problems = { problem }, changed = {},
-      needs_restart = {} }
-  end
-  local merged, changed, fixed = merge(before, wanted)
-  local outcome = { succeeded = true, problems = {}, changed = changed,
-    needs_restart = fixed }
-  if not apply(node, before, merged, outcome) then
-    outcome.succeeded, outcome.changed = false, {}
-    return before, outcome
-  end
-  report(before, merged, changed, fixed)
-  return merged, outcome
 end
 
 return M
