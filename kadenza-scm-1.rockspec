@@ -100,6 +100,7 @@ build = {
         "bindings/lua/store_record.c",
         "bindings/lua/talkers.c",
         "bindings/lua/tally.c",
+        "bindings/lua/tap.c",
         "bindings/lua/terminal.c",
         "bindings/lua/usage.c",
         "bindings/lua/value.c",
@@ -153,6 +154,7 @@ build = {
         "core/engine/rng.c",
         "core/engine/ruleset.c",
         "core/engine/tally.c",
+        "core/engine/tap.c",
         "core/engine/timer.c",
         "core/lookup/candidates.c",
         "core/lookup/dense_key.c",
@@ -400,6 +402,8 @@ build = {
       "scripts/kadenza/cli/log.lua",
     ["kadenza.cli.lookup"] =
       "scripts/kadenza/cli/lookup.lua",
+    ["kadenza.cli.lookup_tree"] =
+      "scripts/kadenza/cli/lookup_tree.lua",
     ["kadenza.cli.network_keys"] =
       "scripts/kadenza/cli/network_keys.lua",
     ["kadenza.cli.new"] =
@@ -454,6 +458,8 @@ build = {
       "scripts/kadenza/cli/status.lua",
     ["kadenza.cli.status_screen"] =
       "scripts/kadenza/cli/status_screen.lua",
+    ["kadenza.cli.tail"] =
+      "scripts/kadenza/cli/tail.lua",
     ["kadenza.cli.template"] =
       "scripts/kadenza/cli/template.lua",
     ["kadenza.cli.terminal"] =
@@ -482,6 +488,10 @@ build = {
       "scripts/kadenza/console/server.lua",
     ["kadenza.console.status"] =
       "scripts/kadenza/console/status.lua",
+    ["kadenza.console.tail"] =
+      "scripts/kadenza/console/tail.lua",
+    ["kadenza.console.trace"] =
+      "scripts/kadenza/console/trace.lua",
     ["kadenza.contact_query"] =
       "scripts/kadenza/contact_query.lua",
     ["kadenza.coroutine"] =

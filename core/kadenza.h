@@ -416,6 +416,7 @@ struct kad_step {
                                     in the table */
   uint32_t hop;                  /* 1: it was in the table */
   uint32_t path;                 /* of disjoint ones, from 0 */
+  uint32_t asked_ms;             /* when it was sent, from the lookup's start */
   uint32_t rtt_ms;               /* if it answered */
   bool answered;
   bool had_value;

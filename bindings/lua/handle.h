@@ -77,7 +77,8 @@ enum {
   KAD_LUA_NODE_SEND = 3,      /* function of a transport; owner only */
   KAD_LUA_NODE_STORE = 4,     /* table of a record store; owner only */
   KAD_LUA_NODE_PUBLISHED = 5, /* function of its publications; owner only */
-  KAD_LUA_NODE_VALUES = 5
+  KAD_LUA_NODE_TAP = 6,       /* function of a tap; owner only */
+  KAD_LUA_NODE_VALUES = 6
 };
 
 /* The memory of the handle of a node. */

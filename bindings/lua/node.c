@@ -21,6 +21,7 @@
 #include "lua/store.h"
 #include "lua/talkers.h"
 #include "lua/tally.h"
+#include "lua/tap.h"
 #include "lua/value.h"
 
 #include <sodium.h>
@@ -356,6 +357,7 @@ static const luaL_Reg shared_methods[] = {
 
 static const luaL_Reg owner_methods[] = {
     {"receive", node_receive},
+    {"tap", kad_lua_node_tap},
     {"configure", node_configure},
     {"block", kad_lua_node_block},
     {"exempt", kad_lua_node_exempt},

@@ -27,6 +27,7 @@ static void push_step(lua_State *L, const struct kad_step *step,
   }
   kad_lua_set_integer(L, "hop", step->hop);
   kad_lua_set_integer(L, "path", (lua_Integer)step->path + 1);
+  kad_lua_set_number(L, "asked", step->asked_ms / 1000.0);
   kad_lua_set_boolean(L, "answered", step->answered);
   kad_lua_set_boolean(L, "had_value", step->had_value);
   if (step->answered) {

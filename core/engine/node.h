@@ -24,6 +24,7 @@
 #include "engine/tally.h"
 #include "engine/timer.h"
 #include "kadenza_option.h"
+#include "kadenza_tap.h"
 #include "lookup/network_size.h"
 #include "membership/maintenance.h"
 #include "membership/neighbours.h"
@@ -100,6 +101,8 @@ struct kad_node {
   struct kad_stats stats; /* counters; kad_node_stats fills in the gauges */
   struct kad_histograms histograms;
   struct kad_tallies tallies;
+  kad_tap_fn tap; /* NULL: none */
+  void *tap_data;
   bool sending; /* inside env.send: the engine must not be entered */
   bool closing;
   bool is_opened; /* the store ends with the node */

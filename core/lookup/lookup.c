@@ -348,6 +348,8 @@ static bool add_step(struct kad_node *node, struct kad_lookup *lookup,
       .heard_from = candidate->heard_from,
       .hop = candidate->hop,
       .path = number,
+      .asked_ms =
+          (uint32_t)kad_time_since(lookup->started_at, kad_node_now(node)),
   };
   return true;
 }

@@ -2,6 +2,7 @@
 
 #include "base/allocator.h"
 #include "base/time.h"
+#include "engine/tap.h"
 #include "node/config.h"
 #include "node/configure.h"
 #include "node/events.h"
@@ -223,6 +224,7 @@ static void receive_opened(struct kad_node *node,
                            struct kad_slice datagram) {
   struct kad_message message;
   uint8_t scratch[KAD_CODEC_SCRATCH];
+  kad_tap_note(node, KAD_TAP_RECEIVED, from, datagram);
   if (kad_datagram_read(node, datagram, scratch, &message) != 0) {
     receive_malformed(node, from, datagram, &message);
   } else if (message.kind == KAD_MESSAGE_QUERY) {
@@ -250,6 +252,16 @@ static bool receive_datagram(struct kad_node *node,
   return false;
 }
 
+/* Serves a datagram, and shows the tap whether it was dropped. */
+static bool receive_tapped(struct kad_node *node,
+                           const struct kad_address *from,
+                           struct kad_slice datagram) {
+  const struct kad_stats before = node->stats;
+  const bool was_read = receive_datagram(node, from, datagram);
+  kad_tap_note_drop(node, &before, from, datagram);
+  return was_read;
+}
+
 void kad_node_receive(struct kad_node *node, const struct kad_address *from,
                       struct kad_slice datagram) {
   if (node == NULL || from == NULL) {
@@ -260,7 +272,10 @@ void kad_node_receive(struct kad_node *node, const struct kad_address *from,
   node->stats.datagrams_in++;
   node->stats.bytes_in += datagram.len;
   kad_talkers_note(node, from, datagram.len);
-  if (!receive_datagram(node, from, datagram)) {
+  const bool was_read = node->tap == NULL
+                            ? receive_datagram(node, from, datagram)
+                            : receive_tapped(node, from, datagram);
+  if (!was_read) {
     kad_talkers_drop(node, from);
   }
 }

@@ -1,6 +1,7 @@
 #include "rpc/datagram.h"
 
 #include "engine/node.h"
+#include "engine/tap.h"
 #include "wire/krpc.h"
 
 static const struct kad_codec *codec_of(const struct kad_node *node,
@@ -103,6 +104,7 @@ void kad_datagram_pass(struct kad_node *node, const struct kad_address *to,
   if (node->closing || kad_address_set_has(&node->blocked, to)) {
     return;
   }
+  kad_tap_note(node, KAD_TAP_SENT, to, message);
   const struct kad_slice datagram = kad_sealing_close(node, message, room);
   node->stats.datagrams_out++;
   node->stats.bytes_out += datagram.len;

@@ -66,6 +66,12 @@ _kadenza_value() {
     status:--interval | \
     records:--type | \
     records:--count | \
+    tail:--event | \
+    tail:--kind | \
+    tail:--peer | \
+    tail:--reason | \
+    tail:--rate | \
+    tail:--count | \
     put:--type | \
     put:--ttl | \
     put:--min-stored | \
@@ -195,6 +201,7 @@ _kadenza_value() {
     contacts:--console | \
     records:--console | \
     reload:--console | \
+    tail:--console | \
     log:--console | \
     repl:--console | \
     put:--key | \
@@ -209,6 +216,7 @@ _kadenza_value() {
     announce:--network-passphrase-file | \
     peers:--network-key | \
     peers:--network-passphrase-file | \
+    lookup:--console | \
     lookup:--network-key | \
     lookup:--network-passphrase-file | \
     crawl:--state | \
@@ -224,8 +232,10 @@ _kadenza_value() {
     contacts:--state | \
     records:--state | \
     reload:--state | \
+    tail:--state | \
     log:--state | \
     repl:--state | \
+    lookup:--state | \
     id:--state | \
     dump:--state | \
     load:--state | \
@@ -284,7 +294,7 @@ _kadenza_argument() {
   sim:1)
     _kadenza_words 'churn flash_crowd lossy mobile nats partition restart steady sybil'; _kadenza_paths -f ;;
   help:1)
-    _kadenza_words 'run status contacts records reload log repl put get watch announce peers lookup crawl ping id keygen dump load check new sim help version' ;;
+    _kadenza_words 'run status contacts records reload tail log repl put get watch announce peers lookup crawl ping id keygen dump load check new sim help version' ;;
   esac
 }
 
@@ -303,6 +313,8 @@ _kadenza_options() {
     options='-h --help --console --state --json' ;;
   records)
     options='-h --help --type --count --console --state --json' ;;
+  tail)
+    options='-h --help --drops --event --kind --peer --reason --rate --count --console --state --json' ;;
   repl)
     options='-h --help --attach --console --state --json' ;;
   put)
@@ -316,7 +328,7 @@ _kadenza_options() {
   peers)
     options='-h --help --scrape --no-seeds --bootstrap --listen --policy --trust --id --id-bits --allow-local --log --json --k --alpha --beta --paths --lookup-ms --query-ms --max-reply --network-key --network-passphrase-file' ;;
   lookup)
-    options='-h --help --bootstrap --listen --policy --trust --id --id-bits --allow-local --log --json --k --alpha --beta --paths --lookup-ms --query-ms --max-reply --network-key --network-passphrase-file' ;;
+    options='-h --help --trace --console --state --bootstrap --listen --policy --trust --id --id-bits --allow-local --log --json --k --alpha --beta --paths --lookup-ms --query-ms --max-reply --network-key --network-passphrase-file' ;;
   crawl)
     options='-h --help --rate --total --seconds --state --nodes --max-nodes --max-subnet --max-infohashes --quiet --bootstrap --listen --policy --trust --id --id-bits --allow-local --log --json --k --alpha --beta --paths --lookup-ms --query-ms --max-reply --network-key --network-passphrase-file' ;;
   ping)
@@ -344,7 +356,7 @@ _kadenza_options() {
 
 _kadenza() {
   local current=${COMP_WORDS[COMP_CWORD]} command= options= only= word
-  local count=0 i reading=yes commands='run status contacts records reload log repl put get watch announce peers lookup crawl ping id keygen dump load check new sim help version'
+  local count=0 i reading=yes commands='run status contacts records reload tail log repl put get watch announce peers lookup crawl ping id keygen dump load check new sim help version'
   COMPREPLY=()
   _kadenza_options
   for ((i = 1; i < COMP_CWORD; i++)); do

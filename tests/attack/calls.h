@@ -20,6 +20,7 @@
 #include "kadenza_store.h"
 #include "kadenza_talkers.h"
 #include "kadenza_tally.h"
+#include "kadenza_tap.h"
 #include "kadenza_watch.h"
 #include "values.h"
 

@@ -85,14 +85,16 @@ local function close_all(found)
   end
 end
 
--- Connects to the only node of this user that runs.
-local function open_only_one()
+-- Connects to the only node of this user that runs. If none runs, calls
+-- `if_none`, if it is given.
+local function open_only_one(if_none)
   local found, base = list_running()
   if #found == 1 then
     return found[1].client
   end
   close_all(found)
   if #found == 0 then
+    (if_none or function() end)()
     fault.failed(("no node with a console runs%s: --state DIR or --console "
       .. "PATH says where it is"):format(base and " in " .. base or ""),
       "KAD_ENOTFOUND")
@@ -109,8 +111,9 @@ end
 --- a fault if that is not possible.
 ---@param args table  of the command line
 ---@param settings table
+---@param if_none? fun()  raises another fault if none is named and none runs
 ---@return kadenza.ConsoleClient client  for a `<close>` variable
-function M.open(args, settings)
+function M.open(args, settings, if_none)
   local own = config.read_own(OPTIONS, args)
   local is_own = own.console or own.state
   local path = console.path(is_own and own or settings)
@@ -119,7 +122,7 @@ function M.open(args, settings)
   elseif (is_own and own or settings).console then
     fault.misuse("--console off: that node has no console")
   end
-  return open_only_one()
+  return open_only_one(if_none)
 end
 
 --- Returns the result of a request, or raises a fault.

@@ -34,8 +34,8 @@ local variables = require("kadenza.cli.variables")
 local M = {}
 
 local COMMANDS <const> = {
-  "run", "status", "contacts", "records", "reload", "log", "repl", "put",
-  "get", "watch", "announce", "peers", "lookup", "crawl", "ping", "id",
+  "run", "status", "contacts", "records", "reload", "tail", "log", "repl",
+  "put", "get", "watch", "announce", "peers", "lookup", "crawl", "ping", "id",
   "keygen", "dump", "load", "check", "new", "sim", "help", "version",
 }
 

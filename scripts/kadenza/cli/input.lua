@@ -152,6 +152,11 @@ function texts.origin(text)
   return text
 end
 
+-- An address of a node, with or without its port.
+function texts.peer(text)
+  return core.address(text) and text or texts.host(text)
+end
+
 function texts.version(text)
   if #text ~= 4 then
     return wrong("4 bytes", text)

@@ -153,6 +153,29 @@ function Client:request(command, parameters, seconds)
   return reply.ok, raw
 end
 
+--- Sends a request that is answered with events, and waits for them until
+--- `on_event` returns true, or the connection ends.
+---@param command string
+---@param parameters? table
+---@param on_event fun(event: table, raw: string): boolean?
+---@return true? ended  `on_event` has ended it
+---@return string? message
+---@return string? code  KAD_ECANCELED: the user has interrupted it
+function Client:follow(command, parameters, on_event)
+  local sent, message, code = send(self, command, parameters, M.TIMEOUT)
+  if not sent then
+    return nil, message, code
+  end
+  while true do
+    local reply, raw, kind = read_reply(self)
+    if not reply then
+      return nil, raw, kind
+    elseif reply.event and on_event(reply.event, raw) then
+      return true
+    end
+  end
+end
+
 --- Waits for the end of the connection, or for a time.
 ---@param seconds number
 ---@return boolean open  false: the node has ended it

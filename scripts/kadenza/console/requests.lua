@@ -6,6 +6,8 @@ local json = require("kadenza.json")
 local listing = require("kadenza.console.listing")
 local log = require("kadenza.log")
 local status = require("kadenza.console.status")
+local tail = require("kadenza.console.tail")
+local trace = require("kadenza.console.trace")
 
 local M = {}
 
@@ -66,6 +68,7 @@ end
 ---@return table<string, fun(request: table, console: kadenza.Console): table?,
 ---  any, string?> handlers
 function M.of(running, server)
+  local tails = tail.new(running.node)
   return {
     complete = function(request)
       return complete(running, request)
@@ -79,6 +82,9 @@ function M.of(running, server)
     log = function(request)
       return set_log(running, request)
     end,
+    lookup = function(request)
+      return trace.look_up(running.node, request)
+    end,
     records = function(request)
       return listing.records(running.node, request)
     end,
@@ -87,6 +93,9 @@ function M.of(running, server)
     end,
     status = function()
       return status.of(running, server:stats()), status.ORDER
+    end,
+    tail = function(request, console)
+      return tails:follow(request, console)
     end,
   }
 end

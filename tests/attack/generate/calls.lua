@@ -70,6 +70,7 @@ local BY_TYPE <const> = {
   ["struct kad_durable**"] = "kad_values_out(it, sizeof(void *))",
   ["struct kad_watch*"] = "NULL",
   ["kad_durable_visit_fn"] = "NULL",
+  ["kad_tap_fn"] = "NULL",
   ["kad_done_fn"] = "kad_calls_done(it)",
   ["kad_sim_trace_fn"] = "kad_calls_trace(it)",
   ["kad_operation_id"] = "kad_calls_operation(it)",

@@ -115,6 +115,7 @@ static void the_path_has_each_contact_and_the_one_that_named_it(void **state) {
     assert_true(step->answered);
     assert_false(step->had_value);
     assert_int_equal(step->rtt_ms, KAD_PLAYED_DELAY_MS);
+    assert_int_equal(step->asked_ms, i * KAD_PLAYED_DELAY_MS);
     if (i == 0) {
       assert_int_equal(step->heard_from.address.family, 0);
     } else {

@@ -18,6 +18,7 @@
 #include "kadenza_store.h"
 #include "kadenza_talkers.h"
 #include "kadenza_tally.h"
+#include "kadenza_tap.h"
 #include "kadenza_watch.h"
 #include "lone_node.h"
 #include "unit.h"
@@ -331,6 +332,8 @@ static void views_of_a_node(void **state) {
   assert_int_equal(kad_node_held(NULL, &id, text, &record, 1), 0);
   assert_int_equal(kad_node_held(node, NULL, text, &record, 1), 0);
   assert_int_equal(kad_node_held(node, &id, text, NULL, 1), 0);
+  kad_node_set_tap(NULL, NULL, NULL);
+  kad_node_set_tap(node, NULL, NULL);
   assert_int_equal(kad_node_held_types(NULL, &type_count, 1), 0);
   assert_int_equal(kad_node_held_types(node, NULL, 1), 0);
   assert_false(kad_node_next_held(NULL, &cursor, &held));
