@@ -440,7 +440,9 @@ test_env = KADENZA_STORE=memory BUILD='$(BUILD)' LUA='$(LUA)' CC='$(CC)' \
   KADENZA='$(CURDIR)/$(program)' \
   LUA_PATH='$(CURDIR)/scripts/?.lua;$(CURDIR)/scripts/?/init.lua;;' \
   LUA_CPATH='$(CURDIR)/$(BUILD)/lua/?.so;;' $(sanitizer_env)
-suite = $(test_env) JOBS='$(JOBS)' TESTS='$(TESTS)' QUICK='$(QUICK)' \
+# One more file than processors: many of them wait for processes and clocks.
+test_jobs = $(shell echo $$(($(JOBS) + 1)))
+suite = $(test_env) JOBS='$(test_jobs)' TESTS='$(TESTS)' QUICK='$(QUICK)' \
   tests/suites $(BUILD)/results run
 totals = TESTS='$(TESTS)' QUICK='$(QUICK)' tests/suites $(BUILD)/results total
 # An interpreter without ASan needs it preloaded.

@@ -50,7 +50,7 @@ end
 
 describe("kadenza.policy.pattern", function()
   it("finds, matches and replaces like string", function()
-    for _ = 1, 4000 do
+    for _ = 1, 1500 do
       local subject, text = text_of(CHARS, 10), text_of(ATOMS, 6)
       compare("find", subject, text, random(25) - 13)
       compare("match", subject, text)
