@@ -101,7 +101,7 @@ describe("kadenza.policy.pattern", function()
   end)
 
   it("matches a long subject in slices", function()
-    local subject = ("a"):rep(50000) .. "b"
+    local subject = ("a"):rep(12000) .. "b"
     for _, text in ipairs({ "a*b", "(a-)b", "a+()b$", "^.*b", "%w?%w*c" }) do
       compare("find", subject, text)
     end
