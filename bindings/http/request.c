@@ -34,6 +34,12 @@ static uintmax_t announced_body(struct kad_http_connection *connection) {
   return text != NULL ? strtoumax(text, NULL, DECIMAL) : 0;
 }
 
+/* Returns the bytes that the bodies of all requests may still take. */
+static size_t bodies_left(const struct kad_http_server *server) {
+  const size_t limit = server->limits.bodies_bytes;
+  return server->bodies_bytes < limit ? limit - server->bodies_bytes : 0;
+}
+
 int kad_http_request_check_head(struct kad_http_connection *connection) {
   const struct kad_http_server *const server = connection->server;
   const union MHD_ConnectionInfo *const info = MHD_get_connection_info(
@@ -45,7 +51,7 @@ int kad_http_request_check_head(struct kad_http_connection *connection) {
     return MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
   } else if (body > server->limits.body_bytes) {
     return MHD_HTTP_CONTENT_TOO_LARGE;
-  } else if (body > server->limits.bodies_bytes - server->bodies_bytes) {
+  } else if (body > bodies_left(server)) {
     return MHD_HTTP_SERVICE_UNAVAILABLE;
   }
   return 0;
@@ -56,9 +62,10 @@ int kad_http_request_take_body(struct kad_http_connection *connection,
   struct kad_http_server *const server = connection->server;
   struct kad_http_buffer *const body = &connection->body;
   const size_t before = body->capacity;
+  const size_t spare = before - body->len;
   if (len > server->limits.body_bytes - body->len) {
     return MHD_HTTP_CONTENT_TOO_LARGE;
-  } else if (len > server->limits.bodies_bytes - server->bodies_bytes ||
+  } else if ((len > spare && len - spare > bodies_left(server)) ||
              !kad_http_buffer_append(body, server->memory, bytes, len)) {
     return MHD_HTTP_SERVICE_UNAVAILABLE;
   }

@@ -176,6 +176,7 @@ void kad_http_stream_finish(struct kad_http_connection *connection) {
   connection->is_finished = true;
   connection->id = 0;
   if (connection->state == KAD_HTTP_STREAMING) {
+    kad_http_connection_enter(connection, KAD_HTTP_ANSWERED); /* has a limit */
     kad_http_connection_resume(connection);
   }
 }

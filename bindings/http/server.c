@@ -140,6 +140,8 @@ static bool has_time(const struct kad_http_server *server) {
 static enum MHD_Result answer_or_wait(struct kad_http_connection *connection) {
   if (connection->response != NULL) {
     return kad_http_response_queue(connection);
+  } else if (connection->is_lost) {
+    return MHD_NO;
   }
   kad_http_connection_suspend(connection);
   return MHD_YES;

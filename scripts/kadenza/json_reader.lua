@@ -55,11 +55,14 @@ end
 
 -- Tells whether a word is a number of JSON that a double or an integer has.
 local function is_number(word)
-  local whole, fraction, exponent =
-    word:match("^%-?(%d+)(%.?%d*)([eE]?[+-]?%d*)$")
-  if not whole or #whole > 1 and whole:sub(1, 1) == "0"
-    or fraction == "." or #exponent > 0 and not exponent:find("^[eE][+-]?%d+$")
-  then
+  -- Part by part: a pattern for all of it would take cubic time.
+  local whole, at = word:match("^%-?(%d+)()")
+  if not whole or #whole > 1 and whole:sub(1, 1) == "0" then
+    return false
+  end
+  at = word:match("^%.%d+()", at) or at
+  at = word:match("^[eE][+-]?%d+()", at) or at
+  if at <= #word then
     return false
   end
   local value = tonumber(word)

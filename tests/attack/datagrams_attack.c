@@ -181,9 +181,9 @@ static void send_mutated(struct kad_dice *dice, unsigned from,
   uint8_t plain[DATAGRAM_BYTES];
   struct kad_writer encoded = {.data = plain, .cap = sizeof plain};
   struct copy *copy = &copies[copy_count++ % COPIES];
-  struct kad_writer mutated = {
-      .data = copy->bytes,
-      .cap = kad_dice_one_in(dice, 16) ? DATAGRAM_BYTES : KAD_LONE_SIZE};
+  struct kad_writer mutated = {.data = copy->bytes,
+                               .cap = kad_dice_one_in(dice, 16) ? DATAGRAM_BYTES
+                                                                : FLOOD_MAX};
   unsigned changes =
       kad_dice_one_in(dice, 2) ? 0 : (unsigned)kad_dice_below(dice, 4);
   copy->from = from;

@@ -32,6 +32,15 @@ describe("kadenza.json_reader", function()
     assert.equal(json_reader.NULL, json_reader.read("[null]")[1])
   end)
 
+  it("refuses a long word that is nearly a number, in linear time", function()
+    local digits = ("1"):rep(60000)
+    for _, text in ipairs({ digits .. "x", digits .. ".", digits .. "e",
+      digits .. "." .. digits .. "x", "1e" .. digits .. "-" }) do
+      assert.is_nil((json_reader.read(text)))
+    end
+    assert.equal(0.5, json_reader.read("0.5e0"))
+  end)
+
   it("keeps every digit of an integer", function()
     for _, value in ipairs({ math.maxinteger, math.mininteger, (1 << 53) + 1 })
     do

@@ -27,7 +27,8 @@
 
 enum {
   MODE = 0600,
-  BATCH_BYTES = 4 << 20 /* that a transaction copies */
+  BATCH_BYTES = 4 << 20, /* that a transaction copies */
+  FLUSH_PARTS = 16       /* transactions between two flushes */
 };
 
 /* A copy under way. */
@@ -111,10 +112,13 @@ static int run_copy(struct kad_database *database,
   bool is_done = false;
   MDB_cursor_op op = MDB_FIRST;
   int error = open_copy(database, copy);
-  while (error == 0 && !is_done) {
+  for (unsigned part = 1; error == 0 && !is_done; part++) {
     error =
         copy->must_stop(copy->data) ? ECANCELED : copy_part(copy, op, &is_done);
     op = MDB_NEXT;
+    if (error == 0 && part % FLUSH_PARTS == 0) {
+      error = mdb_env_sync(copy->env, 1); /* a long one could not be stopped */
+    }
   }
   return error == 0 ? mdb_env_sync(copy->env, 1) : error;
 }

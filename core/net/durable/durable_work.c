@@ -328,9 +328,23 @@ int kad_durable_begin(struct kad_durable *durable, size_t i) {
   return error;
 }
 
+/* Ends a compaction that takes so long that the journal could fill up, after
+ * which stores would be refused. It is tried again later. */
+static void bound_compaction(struct kad_durable *durable) {
+  const struct kad_segment *const active =
+      &durable->files.segments[durable->active];
+  if (durable->move != NULL &&
+      active->end > KAD_DURABLE_SEGMENT_MAX_BYTES / 4) {
+    (void)pthread_mutex_lock(&durable->move->mutex);
+    durable->move->must_stop = true;
+    (void)pthread_mutex_unlock(&durable->move->mutex);
+  }
+}
+
 void kad_durable_turn(struct kad_durable *durable) {
   struct kad_segment *const other =
       &durable->files.segments[1 - durable->active];
+  bound_compaction(durable);
   if (durable->move != NULL || durable->waiter.committed != NULL ||
       kad_durable_must_wait(durable)) {
     return;

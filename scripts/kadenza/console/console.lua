@@ -221,11 +221,16 @@ end
 
 -- Reads and writes what is possible.
 local function step(self, readable, writable)
+  -- What was not asked for is an error, after which the watch has stopped.
+  local has_stopped = writable and not self.mode:find("w", 1, true)
   if writable then
     flush(self)
   end
   if self.socket and readable and self.mode:find("r", 1, true) then
     read(self)
+  end
+  if has_stopped and self.socket then
+    self.mode = ""
   end
   settle(self)
 end

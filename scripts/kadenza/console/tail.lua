@@ -163,6 +163,9 @@ end
 local function flush(self)
   local noted, missed = self.noted, self.count - #self.noted
   self.noted, self.count, self.timer = {}, 0, nil
+  if not self.node:is_open() then
+    return
+  end
   local readers, now = {}, self.node:network():now()
   for reader in pairs(self.readers) do
     readers[#readers + 1] = reader
@@ -236,7 +239,9 @@ function Tails:follow(request, console)
   console:stream(function()
     remove(self, reader)
   end)
-  console:event({ rate = rate }, M.ORDER) -- it has begun
+  if not console:event({ rate = rate }, M.ORDER) then -- it has begun
+    return nil, "the console has closed", "KAD_ECLOSED"
+  end
   kad.wait(function() end) -- the end of the console cancels this
 end
 

@@ -95,6 +95,8 @@ local function check_header(name, value, seen)
     fail("returned a header '%s', which the server writes itself", name)
   elseif seen[lower] then
     fail("returned the header '%s' twice", name)
+  elseif text == "" then
+    fail("returned a header '%s' without a value", name)
   elseif #name + #text > MAX_HEADER then
     fail("returned a header '%s' of more than %d bytes", name, MAX_HEADER)
   elseif string.find(text, "[%c\127]") then

@@ -37,8 +37,18 @@ function M.new(options, are_equal)
   }, Guard)
 end
 
+-- Bytes of a Host: a name (RFC 1035 §2.3.4), a colon and a port. The patterns
+-- below take quadratic time.
+local MAX_HOST <const> = 261
+
+-- Bytes of an Origin that is read.
+local MAX_ORIGIN <const> = 300
+
 -- Returns the host of "HOST:PORT", in lower case and without a dot at its end.
 local function host_of(text)
+  if #text > MAX_HOST then
+    return nil
+  end
   local host = text:match("^(%[[%x:.]+%]):?%d*$")
     or text:match("^([^:]*):?%d*$")
   return host and host:lower():gsub("%.$", "")
@@ -68,7 +78,8 @@ local SAFE <const> = { GET = true, HEAD = true, OPTIONS = true }
 ---@param origin? string
 ---@return boolean
 function Guard:shares_with(origin)
-  return origin ~= nil
+  return origin ~= nil and #origin <= MAX_ORIGIN
+    and (origin == "null" or origin:find("^%a[%w+.-]*://[^%s%c]+$") ~= nil)
     and (self.origins["*"] or self.origins[origin:lower()]) == true
 end
 

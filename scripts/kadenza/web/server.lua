@@ -63,21 +63,36 @@ local TOKEN_PROBLEMS <const> = {
   },
   read = {
     no_token = response.error(403, "private",
-      "this is served on loopback addresses only: start the node with "
+      "this is served to this machine only: start the node with "
       .. "--http-token-file"),
     unauthorized = response.error(401, "unauthorized",
-      "from other machines this needs the header "
+      "from other machines and sites this needs the header "
       .. "'Authorization: Bearer TOKEN'",
       { ["WWW-Authenticate"] = "Bearer" }),
   },
 }
 
+-- The headers of requests that come from elsewhere, although their connection
+-- is local: from a page of another site, or through a proxy.
+local FOREIGN <const> = { "origin", "forwarded", "x-forwarded-for" }
+
+local function is_foreign(headers)
+  for _, name in ipairs(FOREIGN) do
+    if headers[name] then
+      return true
+    end
+  end
+  return false
+end
+
 -- Returns a response if a request lacks the token that its route needs.
-local function check_token(self, listener, route, authorization)
-  if not route.auth or route.auth == "read" and listener.is_loopback then
+local function check_token(self, listener, route, headers)
+  if not route.auth or route.auth == "read" and listener.is_loopback
+    and not is_foreign(headers)
+  then
     return nil
   end
-  local allowed, problem = self.guard:check_token(authorization)
+  local allowed, problem = self.guard:check_token(headers.authorization)
   return not allowed and TOKEN_PROBLEMS[route.auth][problem] or nil
 end
 
@@ -126,7 +141,7 @@ local function admit(self, listener, raw)
   if not route then
     return nil, params
   end
-  local problem = check_token(self, listener, route, headers.authorization)
+  local problem = check_token(self, listener, route, headers)
   if problem then
     return nil, problem
   end
@@ -213,7 +228,9 @@ local function handle(self, listener, raw, route, request)
   end
   if not succeeded then
     log_failure(self, raw, errors.text_of(answer))
-    send(self, listener, raw, FAILED)
+    if not pcall(send, self, listener, raw, FAILED) then
+      pcall(listener.httpd.cut, listener.httpd, raw.id)
+    end
   end
   self.exchanges[listener][raw.id] = nil
 end

@@ -22,10 +22,22 @@ describe("kadenza.web.guard", function()
       for _, host in ipairs({ "", "evil.example", "evil.example:8080",
         "127.0.0.1.evil.example", "localhost.evil.example", "notlocalhost",
         "127.0.0.1, evil.example", "[::1].evil.example", "a:b:c", ":80",
-        "127.0.0.1@evil.example" }) do
+        "127.0.0.1@evil.example", ("1"):rep(200000) .. ":x",
+        ("a"):rep(262) .. ".localhost" }) do
         assert.is_false(g:allows_host(host, true), host)
       end
     end)
+
+  it("answers no Origin that could not be a header", function()
+    local g = new({ origins = { "*" } })
+
+    assert.is_true(g:shares_with("https://app.example:8443"))
+    assert.is_true(g:shares_with("null"))
+    for _, origin in ipairs({ "", "\t", "a", "https://", "https://a b",
+      "https://" .. ("a"):rep(300) }) do
+      assert.is_false(g:shares_with(origin), origin)
+    end
+  end)
 
   it("takes the names of the operator, on every listener", function()
     local g = new({ hosts = { "Node.example.org" } })

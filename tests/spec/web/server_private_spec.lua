@@ -22,9 +22,10 @@ local function with_server(address, token, body)
     server:route("GET", "/public", show)
     local _ <close> = setmetatable({}, { __close = http.close_all })
     server:start(network)
-    body(server, function(path, given)
-      return http.request(network, server:addresses()[1], "GET", path,
-        given and { Authorization = "Bearer " .. given })
+    body(server, function(path, given, headers)
+      headers = headers or {}
+      headers.Authorization = given and "Bearer " .. given
+      return http.request(network, server:addresses()[1], "GET", path, headers)
     end)
   end)
 end
@@ -36,6 +37,18 @@ end
 describe("private data of kadenza.web.server", function()
   it("is read without the token on loopback", with_server("127.0.0.1:0", nil,
     function(_, read)
+      assert.equal(200, read("/private").status)
+    end))
+
+  it("needs the token for pages of other sites, and through a proxy",
+    with_server("127.0.0.1:0", TOKEN, function(server, read)
+      server:configure({ token = TOKEN, origins = { "*" } })
+      for name, value in pairs({ Origin = "https://evil.example",
+        Forwarded = "for=192.0.2.7", ["X-Forwarded-For"] = "192.0.2.7" }) do
+        assert.equal(401, read("/private", nil, { [name] = value }).status)
+        assert.equal(200, read("/private", TOKEN, { [name] = value }).status)
+        assert.equal(200, read("/public", nil, { [name] = value }).status)
+      end
       assert.equal(200, read("/private").status)
     end))
 

@@ -78,13 +78,20 @@ local function beat(self)
   self.is_beating = false
 end
 
--- Ends the feed without clients that has been so for longest. Returns false if
--- each has clients.
+-- Seconds that a feed has without clients before it makes room: each new feed
+-- is a lookup.
+local MIN_LINGER <const> = 5
+
+-- Ends the feed that has been without clients for longest. Returns false if
+-- there is none, or only for a short time.
 local function make_room(self)
   local oldest
+  local before = kad.now() - MIN_LINGER
   for name, item in pairs(self.feeds) do
     local since = item.empty_since
-    if since and (not oldest or since < self.feeds[oldest].empty_since) then
+    if since and since <= before
+      and (not oldest or since < self.feeds[oldest].empty_since)
+    then
       oldest = name
     end
   end
@@ -124,6 +131,13 @@ local function refuse(self, request)
   end
 end
 
+-- Of each watch; never changed.
+local HEADERS <const> = {
+  ["Content-Type"] = EVENTS,
+  ["Cache-Control"] = "no-store",
+  ["X-Accel-Buffering"] = "no", -- a proxy passes each event at once
+}
+
 --- Returns the response of a watch.
 ---@param request table
 ---@param node kadenza.Node
@@ -135,17 +149,16 @@ function Watches:respond(request, node, key, options)
   if refused then
     return refused
   end
+  if request.method == "HEAD" then -- needs no lookup
+    return { status = 200, headers = HEADERS }
+  end
   local found = find_feed(self, node, key, options)
   if not found then
     return reply.error(503, "too_many_watches", "too many keys are watched")
   end
   return {
     status = 200,
-    headers = {
-      ["Content-Type"] = EVENTS,
-      ["Cache-Control"] = "no-store",
-      ["X-Accel-Buffering"] = "no", -- a proxy passes each event at once
-    },
+    headers = HEADERS,
     stream = function(client)
       found:stream(client, request.headers["last-event-id"])
     end,
