@@ -253,7 +253,8 @@ describe("kadenza, on a state folder,", function()
     assert.is_true(kad.run(function()
       local node <close> = assert(kad.node(support.local_node({
         state = path })))
-      return #node:publications() == least
+      -- Others may be in the journal, written after the last save.
+      return #node:publications() >= least
     end))
   end)
 end)
